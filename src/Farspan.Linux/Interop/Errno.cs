@@ -1,0 +1,37 @@
+namespace Farspan.Linux.Interop;
+
+/// <summary>Linux error numbers that the project tells apart (asm-generic/errno-base.h, asm-generic/errno.h).</summary>
+internal enum Errno
+{
+    Ok = 0,
+    EPERM = 1,
+    ENOENT = 2,
+    EINTR = 4,
+    EIO = 5,
+    ENXIO = 6,
+    EBADF = 9,
+    EAGAIN = 11,
+    ENOMEM = 12,
+    EACCES = 13,
+    EFAULT = 14,
+    EBUSY = 16,
+    EEXIST = 17,
+    ENODEV = 19,
+    ENOTDIR = 20,
+    EISDIR = 21,
+    EINVAL = 22,
+    EMFILE = 24,
+    ENOTTY = 25,
+    EFBIG = 27,
+    ENOSPC = 28,
+    EROFS = 30,
+    ENOSYS = 38,
+    ENODATA = 61,
+    EPROTO = 71,
+    EOVERFLOW = 75,
+    EOPNOTSUPP = 95,
+    ESHUTDOWN = 108,
+    ETIMEDOUT = 110,
+    ENOTCONN = 107,
+    EDQUOT = 122,
+}

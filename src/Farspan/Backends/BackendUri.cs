@@ -1,0 +1,116 @@
+using System.Collections.Frozen;
+using Farspan.Units;
+
+namespace Farspan.Backends;
+
+/// <summary>
+/// Where a backend is, as text: <c>scheme:path?key=value&amp;…</c> or <c>scheme://authority/path?key=value&amp;…</c>. A text without a scheme is the
+/// path of a file. Values are percent-decoded; the path of <c>file:</c> and <c>directory:</c> is taken as it stands up to the first <c>?</c>.
+/// </summary>
+public sealed class BackendUri
+{
+    private readonly FrozenDictionary<string, string> _query;
+
+    private BackendUri(string text, string scheme, string? authority, string path, FrozenDictionary<string, string> query)
+    {
+        Text = text;
+        Scheme = scheme;
+        Authority = authority;
+        Path = path;
+        _query = query;
+    }
+
+    /// <summary>The text as given.</summary>
+    public string Text { get; }
+
+    /// <summary>The scheme in lower case, such as <c>nbd+unix</c>.</summary>
+    public string Scheme { get; }
+
+    /// <summary>What stands between <c>//</c> and the next <c>/</c>; null without <c>//</c>.</summary>
+    public string? Authority { get; }
+
+    /// <summary>What follows the authority, with its leading <c>/</c>; or all that follows the scheme.</summary>
+    public string Path { get; }
+
+    /// <summary>Parses a URI.</summary>
+    /// <exception cref="FormatException">The text is no such URI; the message says why.</exception>
+    public static BackendUri Parse(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        if (text.Length == 0)
+            throw new FormatException("The URI is empty; give one such as file:disk.img or nbd://host:10809/export.");
+        int schemeEnd = SchemeEnd(text);
+        string scheme = schemeEnd < 0 ? "file" : text[..schemeEnd].ToLowerInvariant();
+        string rest = schemeEnd < 0 ? text : text[(schemeEnd + 1)..];
+        int queryStart = rest.IndexOf('?', StringComparison.Ordinal);
+        var query = queryStart < 0 ? FrozenDictionary<string, string>.Empty : ParseQuery(text, rest[(queryStart + 1)..]);
+        if (queryStart >= 0)
+            rest = rest[..queryStart];
+        if (schemeEnd < 0 || !rest.StartsWith("//", StringComparison.Ordinal))
+            return new BackendUri(text, scheme, authority: null, rest, query);
+        int pathStart = rest.IndexOf('/', 2);
+        string authority = pathStart < 0 ? rest[2..] : rest[2..pathStart];
+        return new BackendUri(text, scheme, authority, pathStart < 0 ? "" : rest[pathStart..], query);
+    }
+
+    /// <summary>The value of a key, or null.</summary>
+    public string? Get(string key) => _query.GetValueOrDefault(key);
+
+    /// <summary>The value of a key as a number of bytes, or null.</summary>
+    /// <exception cref="FormatException">The value is no size.</exception>
+    public long? GetSize(string key) => Get(key) is { } value ? ByteSize.Parse(value) : null;
+
+    /// <summary>The value of a key as a switch: absent or <c>off</c>, <c>no</c>, <c>false</c>, <c>0</c>; or empty, <c>on</c>, <c>yes</c>, <c>true</c>, <c>1</c>.</summary>
+    /// <exception cref="FormatException">The value is none of those.</exception>
+    public bool GetSwitch(string key) => Get(key) switch
+    {
+        null or "off" or "no" or "false" or "0" => false,
+        "" or "on" or "yes" or "true" or "1" => true,
+        var value => throw new FormatException($"'{key}={value}' in {Text}: give on or off."),
+    };
+
+    /// <summary>Throws when the query holds a key that is not one of <paramref name="known"/>.</summary>
+    /// <exception cref="FormatException">It does.</exception>
+    public void AllowOnly(params ReadOnlySpan<string> known)
+    {
+        foreach (string key in _query.Keys)
+        {
+            if (!known.Contains(key))
+            {
+                string list = known.Length == 0 ? "takes no parameters" : $"takes {string.Join(", ", known.ToArray())}";
+                throw new FormatException($"'{key}' in {Text} is not known; {Scheme}: {list}.");
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public override string ToString() => Text;
+
+    private static int SchemeEnd(string text)
+    {
+        int colon = text.IndexOf(':', StringComparison.Ordinal);
+        if (colon < 1 || !char.IsAsciiLetter(text[0]))
+            return -1;
+        foreach (char c in text.AsSpan(0, colon))
+        {
+            if (!char.IsAsciiLetterOrDigit(c) && c is not ('+' or '-' or '.'))
+                return -1;
+        }
+
+        return colon;
+    }
+
+    private static FrozenDictionary<string, string> ParseQuery(string text, string query)
+    {
+        var values = new Dictionary<string, string>(StringComparer.Ordinal);
+        foreach (string pair in query.Split('&', StringSplitOptions.RemoveEmptyEntries))
+        {
+            int equals = pair.IndexOf('=', StringComparison.Ordinal);
+            string key = Uri.UnescapeDataString(equals < 0 ? pair : pair[..equals]);
+            if (!values.TryAdd(key, equals < 0 ? "" : Uri.UnescapeDataString(pair[(equals + 1)..])))
+                throw new FormatException($"'{key}' stands twice in {text}.");
+        }
+
+        return values.ToFrozenDictionary(StringComparer.Ordinal);
+    }
+}

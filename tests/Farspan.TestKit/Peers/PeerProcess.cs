@@ -1,0 +1,142 @@
+using System.Diagnostics;
+using System.Text;
+
+namespace Farspan.TestKit.Peers;
+
+/// <summary>
+/// A real program that a test runs. Its output is kept and stands in every failure; it is ended, by pid and with its children, when disposed.
+/// </summary>
+public sealed class PeerProcess : IAsyncDisposable
+{
+    private readonly Process _process;
+    private readonly StringBuilder _output = new();
+    private readonly StringBuilder _error = new();
+    private readonly string _commandLine;
+
+    private PeerProcess(string program, IEnumerable<string> arguments, string? workingDirectory, IReadOnlyDictionary<string, string>? environment)
+    {
+        var info = new ProcessStartInfo(program)
+        {
+            UseShellExecute = false,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            WorkingDirectory = workingDirectory ?? "",
+        };
+        foreach (string argument in arguments)
+            info.ArgumentList.Add(argument);
+        foreach (var (key, value) in environment ?? new Dictionary<string, string>())
+            info.Environment[key] = value;
+        _commandLine = $"{program} {string.Join(' ', info.ArgumentList)}";
+        _process = new Process { StartInfo = info };
+        _process.OutputDataReceived += (_, line) => Append(_output, line.Data);
+        _process.ErrorDataReceived += (_, line) => Append(_error, line.Data);
+        _process.Start();
+        _process.BeginOutputReadLine();
+        _process.BeginErrorReadLine();
+    }
+
+    public int Id => _process.Id;
+
+    public bool HasExited => _process.HasExited;
+
+    public int ExitCode => _process.ExitCode;
+
+    public StreamWriter StandardInput => _process.StandardInput;
+
+    public string Output => Snapshot(_output);
+
+    public string Error => Snapshot(_error);
+
+    /// <summary>The command line, its exit code and its output, for failure messages.</summary>
+    public string Report
+        => $"$ {_commandLine}\n[{(_process.HasExited ? $"exit {_process.ExitCode}" : "running")}]\n{Output}{Error}";
+
+    /// <summary>Starts a program and leaves it running.</summary>
+    public static PeerProcess Start(
+        string program, IEnumerable<string> arguments, string? workingDirectory = null, IReadOnlyDictionary<string, string>? environment = null)
+        => new(program, arguments, workingDirectory, environment);
+
+    /// <summary>Runs a program to its end and returns it; throws when it takes longer than <paramref name="timeout"/> (60 s unless told).</summary>
+    public static async Task<PeerProcess> RunAsync(
+        string program, IEnumerable<string> arguments, TimeSpan? timeout = null, string? workingDirectory = null, string? input = null,
+        IReadOnlyDictionary<string, string>? environment = null)
+    {
+        var peer = new PeerProcess(program, arguments, workingDirectory, environment);
+        if (input is not null)
+            await peer.StandardInput.WriteAsync(input);
+        peer.StandardInput.Close();
+        await peer.WaitForExitAsync(timeout ?? TimeSpan.FromSeconds(60));
+        return peer;
+    }
+
+    /// <summary>Runs a program that must end with exit code 0 and returns its standard output.</summary>
+    public static async Task<string> RunOkAsync(
+        string program, IEnumerable<string> arguments, TimeSpan? timeout = null, string? workingDirectory = null, string? input = null)
+    {
+        await using var peer = await RunAsync(program, arguments, timeout, workingDirectory, input);
+        return peer.ExitCode == 0 ? peer.Output : throw new InvalidOperationException(peer.Report);
+    }
+
+    /// <summary>Waits for the end; kills the program and throws with its output when it does not come in time.</summary>
+    public async Task WaitForExitAsync(TimeSpan timeout)
+    {
+        using var deadline = new CancellationTokenSource(timeout);
+        try
+        {
+            await _process.WaitForExitAsync(deadline.Token);
+        }
+        catch (OperationCanceledException cancelled)
+        {
+            _process.Kill(entireProcessTree: true);
+            throw new TimeoutException($"Still running after {timeout.TotalSeconds:0} s.\n{Report}", cancelled);
+        }
+    }
+
+    /// <summary>Waits until <paramref name="ready"/> holds; throws with the program's output when it ends or the time is over first.</summary>
+    public async Task WaitUntilAsync(Func<PeerProcess, bool> ready, TimeSpan? timeout = null)
+    {
+        var clock = Stopwatch.StartNew();
+        var limit = timeout ?? TimeSpan.FromSeconds(30);
+        while (!ready(this))
+        {
+            if (_process.HasExited)
+                throw new InvalidOperationException($"Ended before it was ready.\n{Report}");
+            if (clock.Elapsed > limit)
+                throw new TimeoutException($"Not ready after {limit.TotalSeconds:0} s.\n{Report}");
+            await Task.Delay(10);
+        }
+    }
+
+    /// <summary>Sends a signal such as <c>INT</c>, <c>TERM</c>, <c>KILL</c>, <c>STOP</c>.</summary>
+    public async Task SignalAsync(string signal)
+    {
+        using var kill = Process.Start("kill", [$"-{signal}", $"{_process.Id}"]);
+        await kill.WaitForExitAsync();
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill(entireProcessTree: true);
+            await _process.WaitForExitAsync();
+        }
+
+        _process.Dispose();
+    }
+
+    private static void Append(StringBuilder builder, string? line)
+    {
+        if (line is null)
+            return;
+        lock (builder)
+            builder.Append(line).Append('\n');
+    }
+
+    private static string Snapshot(StringBuilder builder)
+    {
+        lock (builder)
+            return builder.ToString();
+    }
+}

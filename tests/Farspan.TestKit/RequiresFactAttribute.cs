@@ -1,0 +1,17 @@
+using Xunit;
+
+namespace Farspan.TestKit;
+
+/// <summary>A fact that is skipped, naming what is missing, where a program, a device or a privilege is not here.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+public sealed class RequiresFactAttribute : FactAttribute
+{
+    public RequiresFactAttribute(params string[] needs)
+    {
+        Needs = needs;
+        Timeout = 120_000;
+        Skip = Requirement.Missing(needs);
+    }
+
+    public IReadOnlyList<string> Needs { get; }
+}
