@@ -1,1 +1,3 @@
-return 0;
+using Farspan.Cli;
+
+return await FarspanProgram.RunAsync(args, Console.Out, Console.Error);

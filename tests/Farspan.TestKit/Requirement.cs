@@ -1,13 +1,15 @@
 namespace Farspan.TestKit;
 
-/// <summary>What a test may need beyond the SDK, and whether it is here. Environment variable FARSPAN_REQUIRE_PEERS=1 makes a lack a failure.</summary>
+/// <summary>
+/// What a test may need beyond the SDK, and whether it is here. Environment variable FARSPAN_REQUIRE_PEERS=1 makes a missing program a
+/// failure; devices and privileges are the machine's, and their lack stays a skip.
+/// </summary>
 public static class Requirement
 {
     /// <summary>The first of <paramref name="needs"/> that is missing, as a sentence, or null. A need is <c>root</c>, <c>fuse</c>, <c>loop</c>, or a program.</summary>
     public static string? Missing(IEnumerable<string> needs)
     {
-        if (Environment.GetEnvironmentVariable("FARSPAN_REQUIRE_PEERS") == "1")
-            return null;
+        bool programsAreRequired = Environment.GetEnvironmentVariable("FARSPAN_REQUIRE_PEERS") == "1";
         foreach (string need in needs)
         {
             bool here = need switch
@@ -15,7 +17,7 @@ public static class Requirement
                 "root" => Environment.IsPrivilegedProcess,
                 "fuse" => CanOpen("/dev/fuse"),
                 "loop" => Environment.IsPrivilegedProcess && CanOpen("/dev/loop-control"),
-                _ => FindProgram(need) is not null,
+                _ => programsAreRequired || FindProgram(need) is not null,
             };
             if (!here)
                 return $"needs {need}, which is not here";
