@@ -1,0 +1,39 @@
+using Farspan.Figures;
+
+// usage: Farspan.Figures FARSPAN PEERS_DIRECTORY OUTPUT [ROUNDS [SECONDS [FIGURE...]]]; bench/run calls it.
+if (args.Length < 3)
+{
+    await Console.Error.WriteLineAsync("usage: bench/run [ROUNDS [SECONDS [nbd|fuse ...]]]");
+    return 2;
+}
+
+string scratch = Directory.CreateTempSubdirectory("ff-").FullName;
+try
+{
+    var options = new FigureOptions
+    {
+        Farspan = args[0],
+        NbdLoad = Path.Combine(args[1], "nbdload"),
+        FaultLoad = Path.Combine(args[1], "faultload"),
+        Scratch = scratch,
+        Output = args[2],
+        Rounds = args.Length > 3 ? int.Parse(args[3]) : 5,
+        Seconds = args.Length > 4 ? int.Parse(args[4]) : 2,
+    };
+    string[] figures = args.Length > 5 ? args[5..] : ["nbd", "fuse"];
+    foreach (string figure in figures)
+    {
+        await (figure switch
+        {
+            "nbd" => NbdFigure.RunAsync(options),
+            "fuse" => FuseFigure.RunAsync(options),
+            _ => throw new ArgumentException($"'{figure}' is no figure; there are nbd and fuse."),
+        });
+    }
+
+    return 0;
+}
+finally
+{
+    Directory.Delete(scratch, recursive: true);
+}
