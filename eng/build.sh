@@ -1,7 +1,6 @@
 # Sourced by ./farspan and ./test: builds under one lock, quietly, and shows what went wrong. Needs $root.
 programs=$root/artifacts/program
 current=$programs/current
-export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1 DOTNET_CLI_UI_LANGUAGE=en MSBUILDDISABLENODEREUSE=1
 
 up_to_date() {
     [[ -e $current/.built ]] || return 1
@@ -10,6 +9,7 @@ up_to_date() {
 }
 
 check_dotnet() {
+    export DOTNET_NOLOGO=1 DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1 DOTNET_CLI_UI_LANGUAGE=en MSBUILDDISABLENODEREUSE=1
     if ! type -P dotnet >/dev/null; then
         echo "farspan: the .NET 10 SDK is not on the PATH; install it from https://dotnet.microsoft.com/download" >&2
         return 1

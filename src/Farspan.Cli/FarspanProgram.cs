@@ -67,6 +67,7 @@ internal static class FarspanProgram
         root.Add(help);
         root.Add(new VersionOption());
         root.Add(InfoCommand.Create());
+        root.Add(DoctorCommand.Create());
         root.SetAction(result =>
         {
             root.Parse(["--help"]).Invoke(result.InvocationConfiguration);

@@ -1,0 +1,123 @@
+using System.Net.Sockets;
+using System.Text.Json;
+using Farspan.Cli.Terminal;
+
+namespace Farspan.Cli.Mounting;
+
+/// <summary>Takes requests on a mount's Unix socket: one line of JSON each way, one request at a time.</summary>
+internal sealed class ControlServer : IAsyncDisposable
+{
+    private const int LongestRequest = 4096;
+    private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(10);
+
+    private readonly Socket _listener;
+    private readonly Func<UnmountRequest, Task<UnmountReply>> _handle;
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _loop;
+
+    private ControlServer(Socket listener, Func<UnmountRequest, Task<UnmountReply>> handle)
+    {
+        _listener = listener;
+        _handle = handle;
+        _loop = Task.Run(LoopAsync);
+    }
+
+    /// <summary>Listens on a path; what a process that died left there is replaced.</summary>
+    /// <exception cref="IOException">The path cannot be listened on.</exception>
+    public static ControlServer Start(string path, Func<UnmountRequest, Task<UnmountReply>> handle)
+    {
+        File.Delete(path);
+        var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            listener.Bind(new UnixDomainSocketEndPoint(path));
+            listener.Listen(8);
+        }
+        catch (SocketException error)
+        {
+            listener.Dispose();
+            throw new IOException($"Cannot listen on the control socket {path}: {error.Message}", error);
+        }
+
+        return new ControlServer(listener, handle);
+    }
+
+    /// <summary>Asks the process that listens on a path; null where none does.</summary>
+    /// <exception cref="IOException">It went away before it answered.</exception>
+    public static async Task<UnmountReply?> AskAsync(string path, UnmountRequest request, CancellationToken cancellationToken)
+    {
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken);
+        }
+        catch (SocketException)
+        {
+            return null;
+        }
+
+        await using var stream = new NetworkStream(socket);
+        using var reader = new StreamReader(stream);
+        try
+        {
+            await WriteLineAsync(stream, JsonSerializer.Serialize(request, CliJson.Default.UnmountRequest), cancellationToken);
+            string line = await reader.ReadLineAsync(cancellationToken)
+                ?? throw new IOException("The mount's process went away before it answered; its log may say why.");
+            return JsonSerializer.Deserialize(line, CliJson.Default.UnmountReply);
+        }
+        catch (JsonException error)
+        {
+            throw new IOException("The mount's process answered what this program does not understand; both must be of one version.", error);
+        }
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _loop;
+        _listener.Dispose();
+        _stop.Dispose();
+    }
+
+    private static async Task WriteLineAsync(NetworkStream stream, string line, CancellationToken cancellationToken)
+        => await stream.WriteAsync(System.Text.Encoding.UTF8.GetBytes(line + "\n"), cancellationToken);
+
+    private async Task LoopAsync()
+    {
+        while (!_stop.IsCancellationRequested)
+        {
+            try
+            {
+                using var socket = await _listener.AcceptAsync(_stop.Token);
+                await using var stream = new NetworkStream(socket);
+                await AnswerAsync(stream);
+            }
+            catch (Exception error) when (error is OperationCanceledException or IOException or SocketException or JsonException)
+            {
+                // A caller that sends nonsense, stalls or goes away concerns nobody else.
+            }
+        }
+    }
+
+    private async Task AnswerAsync(NetworkStream stream)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(_stop.Token);
+        deadline.CancelAfter(RequestTimeout);
+        var buffer = new byte[LongestRequest];
+        int length = 0;
+        while (!buffer.AsSpan(0, length).Contains((byte)'\n'))
+        {
+            int count = length < buffer.Length ? await stream.ReadAsync(buffer.AsMemory(length), deadline.Token) : 0;
+            if (count == 0)
+                return;
+            length += count;
+        }
+
+        var request = JsonSerializer.Deserialize(buffer.AsSpan(0, length), CliJson.Default.UnmountRequest);
+        if (request is null)
+            return;
+        var reply = await _handle(request);
+        await WriteLineAsync(stream, JsonSerializer.Serialize(reply, CliJson.Default.UnmountReply), CancellationToken.None);
+    }
+}

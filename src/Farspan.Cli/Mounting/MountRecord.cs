@@ -1,0 +1,77 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Farspan.Cli.Terminal;
+
+namespace Farspan.Cli.Mounting;
+
+/// <summary>What a running mount leaves in the runtime directory, so that <c>farspan umount</c> finds it.</summary>
+/// <param name="Target">The TARGET of the command line, as an absolute path.</param>
+/// <param name="Path">The path of the mounted file; equal to <paramref name="Target"/> unless that is a directory.</param>
+/// <param name="Remote">The URI that is mounted.</param>
+/// <param name="ProcessId">The process that serves it.</param>
+/// <param name="ControlSocket">The Unix socket on which it takes requests.</param>
+/// <param name="Log">The file that holds its messages.</param>
+internal sealed record MountRecord(string Target, string Path, string Remote, int ProcessId, string ControlSocket, string Log)
+{
+    /// <summary>The record of a mount that is about to be made; it is not written yet.</summary>
+    public static MountRecord Create(string runtimeDirectory, string target, string path, string remote)
+    {
+        string name = Name(target);
+        return new MountRecord(
+            target, path, remote, Environment.ProcessId,
+            System.IO.Path.Combine(runtimeDirectory, name + ".sock"), System.IO.Path.Combine(runtimeDirectory, name + ".log"));
+    }
+
+    /// <summary>The record of the mount at a target or a mounted file's path, or null.</summary>
+    public static MountRecord? Find(string runtimeDirectory, string path)
+        => List(runtimeDirectory).FirstOrDefault(record => record.Target == path)
+            ?? List(runtimeDirectory).FirstOrDefault(record => record.Path == path);
+
+    /// <summary>All records; files that are none are passed over.</summary>
+    public static IEnumerable<MountRecord> List(string runtimeDirectory)
+    {
+        if (!Directory.Exists(runtimeDirectory))
+            yield break;
+        foreach (string file in Directory.EnumerateFiles(runtimeDirectory, "*.json"))
+        {
+            if (Read(file) is { } record)
+                yield return record;
+        }
+    }
+
+    /// <summary>Writes the record so that readers see all of it or nothing.</summary>
+    public void Write()
+    {
+        string file = FileName;
+        string unfinished = $"{file}.{Environment.ProcessId}";
+        File.WriteAllText(unfinished, JsonSerializer.Serialize(this, CliJson.Default.MountRecord));
+        File.Move(unfinished, file, overwrite: true);
+    }
+
+    /// <summary>Removes the record and the control socket; the log stays when <paramref name="keepLog"/> says so.</summary>
+    public void Remove(bool keepLog)
+    {
+        File.Delete(FileName);
+        File.Delete(ControlSocket);
+        if (!keepLog)
+            File.Delete(Log);
+    }
+
+    private string FileName => System.IO.Path.ChangeExtension(ControlSocket, ".json");
+
+    // A hash keeps the socket's path under the 107 bytes that the kernel takes, whatever the target's.
+    private static string Name(string target) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(target)).AsSpan(0, 8));
+
+    private static MountRecord? Read(string file)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(File.ReadAllText(file), CliJson.Default.MountRecord);
+        }
+        catch (Exception error) when (error is IOException or JsonException or UnauthorizedAccessException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,45 @@
+using Farspan.Linux.Processes;
+
+namespace Farspan.Cli.Mounting;
+
+/// <summary>Where running mounts leave word of themselves: a directory that only this user can enter and that a restart empties.</summary>
+internal static class RuntimeDirectory
+{
+    private const UnixFileMode OnlyThisUser = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
+
+    /// <summary>
+    /// The directory's path: <c>FARSPAN_RUNTIME_DIR</c>, or <c>/run/farspan</c> for root, or <c>farspan</c> in <c>XDG_RUNTIME_DIR</c>, or
+    /// <c>farspan-UID</c> among the temporary files.
+    /// </summary>
+    public static string Path
+    {
+        get
+        {
+            if (Environment.GetEnvironmentVariable("FARSPAN_RUNTIME_DIR") is { Length: > 0 } told)
+                return System.IO.Path.GetFullPath(told);
+            if (Environment.IsPrivilegedProcess)
+                return "/run/farspan";
+            if (Environment.GetEnvironmentVariable("XDG_RUNTIME_DIR") is { Length: > 0 } session && Directory.Exists(session))
+                return System.IO.Path.Combine(session, "farspan");
+            return System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"farspan-{CurrentUser.Id}");
+        }
+    }
+
+    /// <summary>Makes the directory, or makes sure that it is this user's alone, and returns its path.</summary>
+    /// <exception cref="IOException">It cannot be made, or it is another user's.</exception>
+    public static string Create()
+    {
+        string path = Path;
+        try
+        {
+            Directory.CreateDirectory(path, OnlyThisUser);
+            // Only the owner may do this, so that another user's directory of this name is found out here.
+            File.SetUnixFileMode(path, OnlyThisUser);
+            return path;
+        }
+        catch (UnauthorizedAccessException error)
+        {
+            throw new IOException($"The directory {path}, where mounts are noted, cannot be made or is not this user's; set FARSPAN_RUNTIME_DIR.", error);
+        }
+    }
+}

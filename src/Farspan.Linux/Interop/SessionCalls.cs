@@ -1,0 +1,28 @@
+using System.Runtime.InteropServices;
+
+namespace Farspan.Linux.Interop;
+
+/// <summary>Calls of unistd.h and fcntl.h that a process needs to leave its terminal.</summary>
+internal static partial class SessionCalls
+{
+    /// <summary>fcntl: read the descriptor flags.</summary>
+    public const int F_GETFD = 1;
+
+    /// <summary>fcntl: set the descriptor flags.</summary>
+    public const int F_SETFD = 2;
+
+    /// <summary>Descriptor flag: closed by execve.</summary>
+    public const int FD_CLOEXEC = 1;
+
+    [LibraryImport("libc", EntryPoint = "setsid", SetLastError = true)]
+    public static partial int SetSid();
+
+    [LibraryImport("libc", EntryPoint = "dup2", SetLastError = true)]
+    public static partial int Dup2(SafeHandle from, int to);
+
+    [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
+    public static partial int Fcntl(int descriptor, int command, int argument);
+
+    [LibraryImport("libc", EntryPoint = "geteuid")]
+    public static partial uint GetEffectiveUserId();
+}
