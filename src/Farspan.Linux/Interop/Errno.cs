@@ -30,6 +30,7 @@ internal enum Errno
     EPROTO = 71,
     EOVERFLOW = 75,
     EOPNOTSUPP = 95,
+    ECONNABORTED = 103,
     ESHUTDOWN = 108,
     ETIMEDOUT = 110,
     ENOTCONN = 107,

@@ -1,0 +1,223 @@
+using System.Text;
+using Farspan.Backends;
+using Farspan.Linux.Interop;
+using Farspan.Mounts;
+
+namespace Farspan.Linux.Fuse;
+
+/// <summary>A backend mounted as an ordinary file, served by threads of this process.</summary>
+/// <remarks>
+/// <para>This process must not use the file while it serves it, least of all map it: a garbage collection that meets such a page fault never
+/// ends, and neither does the process. Programs outside may do with it what they like.</para>
+/// <para>A write has reached the backend when it returns (unless <see cref="FuseMountOptions.UseWritebackCache"/>), and is durable after fsync.
+/// Closing writes back what was mapped, but does not make it durable. Thread-safe.</para>
+/// </remarks>
+public sealed class FuseMount : IAsyncDisposable
+{
+    private readonly FuseSession _session;
+    private readonly MountTarget _target;
+    private readonly IFuseMounter _mounter;
+    private readonly FuseMountOptions _options;
+    private readonly SemaphoreSlim _unmounting = new(1, 1);
+    private bool _isReported;
+
+    private FuseMount(FuseSession session, MountTarget target, IFuseMounter mounter, FuseMountOptions options)
+    {
+        _session = session;
+        _target = target;
+        _mounter = mounter;
+        _options = options;
+        Path = target.IsDirectory ? System.IO.Path.Combine(target.Path, options.FileName) : target.Path;
+        Completion = RunAsync();
+    }
+
+    /// <summary>The mounted file's absolute path.</summary>
+    public string Path { get; }
+
+    /// <summary>Where the file system is mounted: <see cref="Path"/>, or the directory that it is in.</summary>
+    public string MountPoint => _target.Path;
+
+    /// <summary>
+    /// Completes once the mount has ended, by whomever it was unmounted, and everything is flushed and cleaned up. It fails with what went wrong
+    /// on the way, as <see cref="UnmountAsync"/> does.
+    /// </summary>
+    public Task Completion { get; }
+
+    /// <summary>Mounts <paramref name="backend"/> at <paramref name="target"/> and returns once it can be used.</summary>
+    /// <param name="backend">What is mounted. It is not owned: dispose it after the mount has ended.</param>
+    /// <param name="target">
+    /// An absent path or a regular file, over which the file is mounted; or a directory, which then shows nothing but the file.
+    /// </param>
+    /// <param name="options">How; null for the defaults.</param>
+    /// <param name="cancellationToken">Gives the mounting up.</param>
+    /// <exception cref="ArgumentException">An option is outside its bounds.</exception>
+    /// <exception cref="MountException">The system refused; the message says what to do.</exception>
+    public static async Task<FuseMount> MountAsync(
+        IBackend backend, string target, FuseMountOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(backend);
+        ArgumentException.ThrowIfNullOrEmpty(target);
+        options ??= new FuseMountOptions();
+        options.Validate();
+        cancellationToken.ThrowIfCancellationRequested();
+        IFuseMounter mounter = new DirectMounter();
+        var mount = await OnThread(() => Create(backend, target, mounter, options));
+        try
+        {
+            await mount._session.Ready.WaitAsync(options.MountTimeout, options.Clock, cancellationToken);
+            ReadAhead.Set(mount.MountPoint, options.ReadAhead, options.Logger);
+            return mount;
+        }
+        catch (Exception error)
+        {
+            mount._isReported = true;
+            await mount.DisposeAsync();
+            throw error switch
+            {
+                OperationCanceledException => error,
+                TimeoutException => new MountException($"Mounting at {target} took longer than {options.MountTimeout.TotalSeconds:0} s.", error),
+                _ => new MountException($"Cannot mount at {target}: {error.Message}", error),
+            };
+        }
+    }
+
+    /// <summary>
+    /// Unmounts: the kernel writes back its pages, requests under way end, the backend is flushed. The mount stays as it was when this throws
+    /// because programs still use the file.
+    /// </summary>
+    /// <exception cref="MountException">The file is in use, or something did not end within <see cref="FuseMountOptions.CloseTimeout"/>.</exception>
+    /// <exception cref="BackendException">The last flush failed, or writes of the page cache did.</exception>
+    public async Task UnmountAsync(CancellationToken cancellationToken = default)
+    {
+        await _unmounting.WaitAsync(cancellationToken);
+        try
+        {
+            long start = _options.Clock.GetTimestamp();
+            while (!_session.ReadersEnded.IsCompleted && !await TryUnmountAsync(isLazy: false))
+            {
+                if (_options.Clock.GetElapsedTime(start) > _options.BusyTimeout)
+                    throw new MountException($"{MountPoint} is in use and stays mounted; close what uses it ('fuser -vm {MountPoint}' lists it) and try again.");
+                await Task.Delay(TimeSpan.FromMilliseconds(10), _options.Clock, cancellationToken);
+            }
+        }
+        finally
+        {
+            _unmounting.Release();
+        }
+
+        await EndedAsync(TimeSpan.Zero);
+    }
+
+    /// <summary>
+    /// Unmounts, whatever it takes: a mount in use is detached, and ended when its last user has closed it or
+    /// <see cref="FuseMountOptions.CloseTimeout"/> is over. Does nothing, and throws nothing again, once the mount has ended.
+    /// </summary>
+    /// <exception cref="MountException">Something did not end in time.</exception>
+    /// <exception cref="BackendException">The last flush failed, or writes of the page cache did.</exception>
+    public async ValueTask DisposeAsync()
+    {
+        if (Completion.IsCompleted && _isReported)
+            return;
+        await _unmounting.WaitAsync();
+        try
+        {
+            if (!_session.ReadersEnded.IsCompleted && !await TryUnmountAsync(isLazy: false))
+                await TryUnmountAsync(isLazy: true);
+        }
+        finally
+        {
+            _unmounting.Release();
+        }
+
+        await EndedAsync(_options.CloseTimeout);
+    }
+
+    private static FuseMount Create(IBackend backend, string target, IFuseMounter mounter, FuseMountOptions options)
+    {
+        var place = MountTarget.Prepare(target, options.Logger);
+        try
+        {
+            bool isReadOnly = options.ReadOnly || backend.IsReadOnly;
+            var settings = new FuseFileSettings
+            {
+                FileName = place.IsDirectory ? Encoding.UTF8.GetBytes(options.FileName) : null,
+                IsReadOnly = isReadOnly,
+                Mode = (uint)options.Mode & (isReadOnly ? ~(uint)(UnixFileMode.UserWrite | UnixFileMode.GroupWrite | UnixFileMode.OtherWrite) : uint.MaxValue),
+                OwnerId = Libc.EffectiveUserId(),
+                GroupId = Libc.EffectiveGroupId(),
+                MaximumRequestLength = options.MaximumRequestLength,
+                MaximumBackground = Math.Max(1, options.MaximumRequests * 3 / 4),
+                UseWritebackCache = options.UseWritebackCache && !isReadOnly,
+                IgnoreOpenTruncation = options.IgnoreOpenTruncation,
+                Clock = options.Clock,
+            };
+            var device = mounter.Mount(place, options, isReadOnly);
+            var session = new FuseSession(device, backend, settings, options, System.IO.Path.GetFileName(place.Path));
+            session.Start();
+            return new FuseMount(session, place, mounter, options);
+        }
+        catch
+        {
+            place.Release();
+            throw;
+        }
+    }
+
+    private static Task<T> OnThread<T>(Func<T> blocking)
+        => Task.Factory.StartNew(blocking, CancellationToken.None, TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
+
+    private async Task RunAsync()
+    {
+        await _session.ReadersEnded;
+        try
+        {
+            await _session.FinishAsync();
+        }
+        finally
+        {
+            _target.Release();
+        }
+    }
+
+    // Unmounting writes back the kernel's pages first, which can take as long as the backend likes: past the time-out the connection is ended.
+    private async Task<bool> TryUnmountAsync(bool isLazy)
+    {
+        var unmounting = OnThread(() => _mounter.TryUnmount(MountPoint, isLazy));
+        try
+        {
+            return await unmounting.WaitAsync(_options.CloseTimeout, _options.Clock);
+        }
+        catch (TimeoutException)
+        {
+            await StopAsync();
+            return await unmounting;
+        }
+    }
+
+    private Task StopAsync()
+        => Task.Factory.StartNew(
+            _session.Stop, CancellationToken.None, TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
+
+    private async Task EndedAsync(TimeSpan patience)
+    {
+        Exception? forced = null;
+        try
+        {
+            await _session.ReadersEnded.WaitAsync(patience + _options.CloseTimeout, _options.Clock);
+        }
+        catch (TimeoutException)
+        {
+            forced = new MountException($"{MountPoint} was still in use {(patience + _options.CloseTimeout).TotalSeconds:0} s after it was unmounted; its users were cut off.");
+            await StopAsync();
+        }
+
+        bool isNews = !_isReported;
+        _isReported = true;
+        if (isNews)
+        {
+            await Completion;
+            if (forced is not null)
+                throw forced;
+        }
+    }
+}

@@ -1,0 +1,89 @@
+using Farspan.Linux.Interop;
+
+namespace Farspan.Linux.Fuse;
+
+/// <summary>A thread that reads requests and hands them to the server until the connection ends or it is stopped.</summary>
+internal sealed unsafe class FuseReader
+{
+    private const int StackLength = 512 << 10;
+
+    private readonly FuseDevice _device;
+    private readonly FuseFileServer _server;
+    private readonly FuseRequestPool _pool;
+    private readonly Action<Exception?> _ended;
+    private readonly Thread _thread;
+    private volatile bool _isStopping;
+    private volatile int _threadId;
+
+    /// <param name="device">What is read.</param>
+    /// <param name="server">What handles the requests.</param>
+    /// <param name="pool">Where requests come from.</param>
+    /// <param name="ended">Called on the thread as the last thing it does, with what made it fail or null.</param>
+    /// <param name="name">The thread's name.</param>
+    public FuseReader(FuseDevice device, FuseFileServer server, FuseRequestPool pool, Action<Exception?> ended, string name)
+    {
+        _device = device;
+        _server = server;
+        _pool = pool;
+        _ended = ended;
+        _thread = new Thread(Run, StackLength) { IsBackground = true, Name = name };
+    }
+
+    public void Start() => _thread.Start();
+
+    /// <summary>Makes the thread end and waits until it has; a thread that is inside a backend's call is not waited for.</summary>
+    public void Stop()
+    {
+        _isStopping = true;
+        // The signal can come between the look at the flag and the call that it is to interrupt: it is sent until the thread has ended.
+        for (int attempt = 0; attempt < 100 && !_thread.Join(attempt < 10 ? 1 : 10); attempt++)
+        {
+            if (_threadId != 0)
+                WakeSignal.Send(_threadId);
+        }
+    }
+
+    private void Run()
+    {
+        Exception? failure = null;
+        FuseRequest? request = null;
+        try
+        {
+            _threadId = Libc.ThreadId();
+            request = _pool.Rent();
+            while (request is not null && !_isStopping)
+            {
+                int length = _device.Receive(request.Input, request.InputCapacity);
+                if (length >= 0)
+                {
+                    if (!_server.Handle(request, length))
+                        request = _pool.Rent();
+                }
+                else if (!MayGoOn((Errno)(-length)))
+                {
+                    break;
+                }
+            }
+        }
+        catch (Exception error)
+        {
+            failure = error;
+        }
+        finally
+        {
+            if (request is not null)
+                _pool.Return(request);
+            _threadId = 0;
+            _ended(failure);
+        }
+    }
+
+    private static bool MayGoOn(Errno error) => error switch
+    {
+        // ENOENT: the request was withdrawn while it was read.
+        Errno.EINTR or Errno.EAGAIN or Errno.ENOENT => true,
+        // Unmounted, or aborted from outside.
+        Errno.ENODEV or Errno.ECONNABORTED => false,
+        _ => throw LinuxError.Exception(error, "reading /dev/fuse"),
+    };
+}

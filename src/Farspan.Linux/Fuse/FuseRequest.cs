@@ -1,0 +1,218 @@
+using System.Buffers;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Farspan.Backends;
+using Farspan.Linux.Fuse.Protocol;
+using Farspan.Linux.Interop;
+
+namespace Farspan.Linux.Fuse;
+
+/// <summary>
+/// One request from its arrival to its reply, with the memory for both; used again and again. It is native memory, so that the kernel copies
+/// into it and out of it without anything being pinned.
+/// </summary>
+/// <remarks>
+/// <code>
+/// block       block + 2048     payload - 80   payload - 40   payload (page aligned)
+/// iovecs      vectored header  in header      operation      data of WRITE, and of every reply behind its header at payload - 16
+/// </code>
+/// </remarks>
+internal sealed unsafe class FuseRequest : MemoryManager<byte>
+{
+    public const int MaximumLoans = 64;
+
+    private const int Page = 4096;
+    private static readonly int InputLength = sizeof(FuseInHeader) + sizeof(FuseWriteIn);
+
+    private readonly LentMemory[] _loans = new LentMemory[MaximumLoans];
+    private readonly MemoryHandle[] _pins = new MemoryHandle[MaximumLoans];
+    private readonly Action _completed;
+    private byte* _block;
+    private int _loanCount;
+    private ValueTaskAwaiter _awaiter;
+    private Action<FuseRequest>? _whenDone;
+    private CancellationTokenSource _cancellation = new();
+    private bool _isWaiting;
+
+    public FuseRequest(int payloadCapacity)
+    {
+        Capacity = payloadCapacity;
+        _completed = Complete;
+        _block = (byte*)NativeMemory.AlignedAlloc((nuint)(Page + payloadCapacity), Page);
+    }
+
+    /// <summary>Bytes of payload that fit.</summary>
+    public int Capacity { get; }
+
+    /// <summary>Where a request is received.</summary>
+    public byte* Input => _block + Page - InputLength;
+
+    /// <summary>Bytes that may be received at <see cref="Input"/>.</summary>
+    public int InputCapacity => Capacity + InputLength;
+
+    public ref FuseInHeader Header => ref *(FuseInHeader*)Input;
+
+    /// <summary>What stands behind the header.</summary>
+    public byte* Body => Input + sizeof(FuseInHeader);
+
+    /// <summary>Data of a WRITE, data of a reply.</summary>
+    public byte* Payload => _block + Page;
+
+    public FuseOpcode Opcode { get; private set; }
+
+    public ulong Unique { get; private set; }
+
+    /// <summary>Thread that asked; 0 where the kernel itself did.</summary>
+    public int ProcessId { get; private set; }
+
+    /// <summary>Length that the operation is about, for its reply.</summary>
+    public int Length { get; set; }
+
+    /// <summary>Result of an operation that answers with an offset.</summary>
+    public long Result { get; set; }
+
+    /// <summary>Cancelled when nobody waits for the answer any more.</summary>
+    public CancellationToken Cancellation => _cancellation.Token;
+
+    /// <summary>Takes from the header what outlives it: the reply is built over the request.</summary>
+    public void Begin()
+    {
+        Opcode = (FuseOpcode)Header.opcode;
+        Unique = Header.unique;
+        ProcessId = (int)Header.pid;
+        if (_cancellation.IsCancellationRequested)
+        {
+            _cancellation.Dispose();
+            _cancellation = new CancellationTokenSource();
+        }
+    }
+
+    /// <summary>Leaves the request to its operation: <paramref name="whenDone"/> is called, on any thread, once that has ended.</summary>
+    public void Await(ValueTaskAwaiter awaiter, Action<FuseRequest> whenDone)
+    {
+        _awaiter = awaiter;
+        _whenDone = whenDone;
+        lock (_completed)
+            _isWaiting = true;
+        awaiter.UnsafeOnCompleted(_completed);
+    }
+
+    /// <summary>The outcome of the awaited operation; throws what it threw.</summary>
+    public void GetResult()
+    {
+        var awaiter = _awaiter;
+        _awaiter = default;
+        awaiter.GetResult();
+    }
+
+    /// <summary>Cancels the operation if it is the one asked for, still waits, and <paramref name="isWanted"/> does not object.</summary>
+    public bool TryCancel(ulong unique, Func<FuseRequest, bool> isWanted)
+    {
+        lock (_completed)
+        {
+            if (!_isWaiting || Unique != unique || !isWanted(this))
+                return false;
+            _cancellation.Cancel();
+            return true;
+        }
+    }
+
+    /// <summary>Cancels the operation if one still waits.</summary>
+    public void CancelWaiting()
+    {
+        lock (_completed)
+        {
+            if (_isWaiting)
+                _cancellation.Cancel();
+        }
+    }
+
+    public Errno ReplyError(IFuseChannel channel, Errno error) => Reply(channel, -(int)error, 0);
+
+    /// <summary>Replies with the first <paramref name="length"/> bytes at <see cref="Payload"/>.</summary>
+    public Errno ReplyPayload(IFuseChannel channel, int length) => Reply(channel, 0, length);
+
+    public Errno ReplyStruct<T>(IFuseChannel channel, in T value)
+        where T : unmanaged
+    {
+        *(T*)Payload = value;
+        return Reply(channel, 0, sizeof(T));
+    }
+
+    /// <summary>Replies with bytes where the backend keeps them; false, and nothing sent, when it does not lend all of them.</summary>
+    public bool TryReplyLent(IFuseChannel channel, IMemoryLender lender, long offset, int length, out Errno error)
+    {
+        var vectors = (IoVector*)_block;
+        int done = 0;
+        error = Errno.Ok;
+        try
+        {
+            while (done < length)
+            {
+                if (_loanCount == MaximumLoans || !lender.TryLend(offset + done, length - done, out var lent))
+                    return false;
+                _loans[_loanCount] = lent;
+                _pins[_loanCount] = lent.Memory.Pin();
+                vectors[_loanCount + 1].Start = (byte*)_pins[_loanCount].Pointer;
+                vectors[_loanCount + 1].Length = (nuint)lent.Memory.Length;
+                _loanCount++;
+                done += lent.Memory.Length;
+            }
+
+            var header = (FuseOutHeader*)(_block + (Page / 2));
+            header->len = (uint)(sizeof(FuseOutHeader) + length);
+            header->error = 0;
+            header->unique = Unique;
+            vectors[0].Start = (byte*)header;
+            vectors[0].Length = (nuint)sizeof(FuseOutHeader);
+            error = channel.SendVector(vectors, _loanCount + 1);
+            return true;
+        }
+        finally
+        {
+            while (_loanCount > 0)
+            {
+                _loanCount--;
+                _pins[_loanCount].Dispose();
+                _loans[_loanCount].Dispose();
+                _loans[_loanCount] = default;
+            }
+        }
+    }
+
+    public override Span<byte> GetSpan() => new(Payload, Capacity);
+
+    public override MemoryHandle Pin(int elementIndex = 0)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)elementIndex, (uint)Capacity, nameof(elementIndex));
+        return new MemoryHandle(Payload + elementIndex);
+    }
+
+    public override void Unpin()
+    {
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        NativeMemory.AlignedFree(_block);
+        _block = null;
+        if (disposing)
+            _cancellation.Dispose();
+    }
+
+    private void Complete()
+    {
+        lock (_completed)
+            _isWaiting = false;
+        _whenDone!(this);
+    }
+
+    private Errno Reply(IFuseChannel channel, int error, int length)
+    {
+        var header = (FuseOutHeader*)(Payload - sizeof(FuseOutHeader));
+        header->len = (uint)(sizeof(FuseOutHeader) + length);
+        header->error = error;
+        header->unique = Unique;
+        return channel.Send((byte*)header, sizeof(FuseOutHeader) + length);
+    }
+}

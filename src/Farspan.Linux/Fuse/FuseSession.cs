@@ -1,0 +1,156 @@
+using Farspan.Backends;
+using Farspan.Linux.Interop;
+using Farspan.Mounts;
+using Microsoft.Extensions.Logging;
+
+namespace Farspan.Linux.Fuse;
+
+/// <summary>
+/// One FUSE connection: the device, the threads that read it, the requests under way. It ends when the file system is unmounted, when it is
+/// stopped, or when one of its threads fails.
+/// </summary>
+#pragma warning disable CA1001 // FinishAsync disposes the device and the requests, unless operations that never ended still use them.
+internal sealed class FuseSession
+#pragma warning restore CA1001
+{
+    private readonly FuseDevice _device;
+    private readonly FuseRequestPool _pool;
+    private readonly FuseFileServer _server;
+    private readonly FuseWriteLog _writes;
+    private readonly FuseMountOptions _options;
+    private readonly FuseReader[] _readers;
+    private readonly TaskCompletionSource _readersEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private int _runningReaders;
+    private volatile Exception? _fault;
+
+    public FuseSession(SafeDescriptor device, IBackend backend, FuseFileSettings settings, FuseMountOptions options, string name)
+    {
+        _options = options;
+        _device = new FuseDevice(device);
+        _pool = new FuseRequestPool(options.MaximumRequests, settings.MaximumRequestLength);
+        _writes = new FuseWriteLog(backend);
+        _server = new FuseFileServer(backend, settings, _device, _writes, _pool.Return, options.Logger) { Interrupted = Interrupt };
+        _readers = new FuseReader[options.Threads];
+        for (int i = 0; i < _readers.Length; i++)
+            _readers[i] = new FuseReader(_device, _server, _pool, ReaderEnded, $"fuse {i} {name}");
+    }
+
+    /// <summary>Completes once the kernel has shaken hands.</summary>
+    public Task Ready => _server.Ready;
+
+    /// <summary>Completes once the connection has ended and no thread reads it any more; never fails.</summary>
+    public Task ReadersEnded => _readersEnded.Task;
+
+    public void Start()
+    {
+        _runningReaders = _readers.Length;
+        foreach (var reader in _readers)
+            reader.Start();
+    }
+
+    /// <summary>Ends the readers, and with them the connection: what programs still ask of the file fails with ENOTCONN.</summary>
+    public void Stop()
+    {
+        _pool.Close();
+        foreach (var reader in _readers)
+            reader.Stop();
+    }
+
+    /// <summary>
+    /// After <see cref="ReadersEnded"/>: waits for the requests under way, flushes, frees everything, and throws what went wrong.
+    /// </summary>
+    /// <exception cref="BackendException">The flush failed, or pages that the kernel wrote back were refused.</exception>
+    /// <exception cref="MountException">A thread failed, or something did not end in time.</exception>
+    public async Task FinishAsync()
+    {
+        var clock = _options.Clock;
+        bool isIdle = await Task.Factory.StartNew(
+            () => WaitUntilIdle(clock), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        Exception? flushFailure = await FlushAsync(clock);
+        if (isIdle)
+        {
+            // Requests that never ended keep their memory and the device: their operations may still use both.
+            _device.Dispose();
+            _pool.Dispose();
+        }
+
+        ThrowWhatWentWrong(isIdle, flushFailure);
+    }
+
+    private bool WaitUntilIdle(TimeProvider clock)
+    {
+        if (_pool.WaitUntilIdle(_options.CloseTimeout, clock))
+            return true;
+        foreach (var request in _pool.Snapshot())
+            request.CancelWaiting();
+        return _pool.WaitUntilIdle(TimeSpan.FromSeconds(1), clock);
+    }
+
+    private async Task<Exception?> FlushAsync(TimeProvider clock)
+    {
+        if (!_writes.IsDirty)
+            return null;
+        using var deadline = new CancellationTokenSource(_options.CloseTimeout, clock);
+        try
+        {
+            await _writes.FlushAsync(deadline.Token).AsTask().WaitAsync(deadline.Token);
+            return null;
+        }
+        catch (OperationCanceledException cancelled)
+        {
+            return new MountException($"The last flush did not end within {_options.CloseTimeout.TotalSeconds:0} s; what was written since the one before may be lost.", cancelled);
+        }
+        catch (Exception error)
+        {
+            return error;
+        }
+    }
+
+    private void ThrowWhatWentWrong(bool isIdle, Exception? flushFailure)
+    {
+        var (lost, firstLoss) = _writes.LostWrites;
+        if (_fault is { } fault)
+            throw new MountException($"A thread that serves the mount failed: {fault.Message}", fault);
+        if (lost > 0)
+        {
+            throw new BackendException(
+                (firstLoss as BackendException)?.Error ?? BackendError.InputOutput,
+                $"{lost} writes from the page cache failed and are lost; the first: {firstLoss!.Message}", firstLoss);
+        }
+
+        if (flushFailure is BackendException refused)
+            throw new BackendException(refused.Error, $"The last flush failed: {refused.Message}", refused, refused.IsTransient);
+        if (flushFailure is not null)
+            throw flushFailure as MountException ?? new MountException($"The last flush failed: {flushFailure.Message}", flushFailure);
+        if (!isIdle)
+            throw new MountException($"Requests to the backend did not end within {_options.CloseTimeout.TotalSeconds:0} s of the mount's end.");
+    }
+
+    private void ReaderEnded(Exception? error)
+    {
+        if (error is not null)
+        {
+            LogMessages.ReaderFailed(_options.Logger, error);
+            _fault ??= error;
+            _ = Task.Factory.StartNew(Stop, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        }
+
+        if (Interlocked.Decrement(ref _runningReaders) == 0)
+        {
+            _pool.Close();
+            _readersEnded.TrySetResult();
+        }
+    }
+
+    private void Interrupt(ulong unique)
+    {
+        foreach (var request in _pool.Snapshot())
+        {
+            if (request.TryCancel(unique, IsRequesterDying))
+                return;
+        }
+    }
+
+    // A signal that does not kill must not fail the request: programs do not expect EINTR from a file, and a page fault would become SIGBUS.
+    private static bool IsRequesterDying(FuseRequest request) => ProcessStatus.HasPendingKill(request.ProcessId);
+}

@@ -1,0 +1,15 @@
+using Farspan.Linux.Interop;
+
+namespace Farspan.Linux.Fuse;
+
+/// <summary>A way to mount and unmount: as root by system calls, as another user by <c>fusermount3</c>. The calls block.</summary>
+internal interface IFuseMounter
+{
+    /// <summary>Mounts, and returns the connection's <c>/dev/fuse</c>.</summary>
+    /// <exception cref="Mounts.MountException">It was refused.</exception>
+    SafeDescriptor Mount(MountTarget target, FuseMountOptions options, bool isReadOnly);
+
+    /// <summary>Unmounts; false when the mount is in use, which a lazy unmount never is.</summary>
+    /// <exception cref="Mounts.MountException">It was refused for another reason.</exception>
+    bool TryUnmount(string path, bool isLazy);
+}

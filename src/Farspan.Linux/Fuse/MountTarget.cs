@@ -1,0 +1,93 @@
+using Farspan.Linux.Interop;
+using Farspan.Mounts;
+using Microsoft.Extensions.Logging;
+
+namespace Farspan.Linux.Fuse;
+
+/// <summary>
+/// The place where a file system is mounted: a directory, a regular file, or an absent path, for which an empty file without any permission
+/// is made, and removed again at the end.
+/// </summary>
+internal sealed class MountTarget
+{
+    private const UnixFileMode NoPermission = UnixFileMode.None;
+
+    private MountTarget(string path, bool isDirectory, bool hasPlaceholder)
+    {
+        Path = path;
+        IsDirectory = isDirectory;
+        HasPlaceholder = hasPlaceholder;
+    }
+
+    /// <summary>The absolute path without symbolic links.</summary>
+    public string Path { get; }
+
+    public bool IsDirectory { get; }
+
+    private bool HasPlaceholder { get; }
+
+    /// <summary>Finds out what is there, removes a mount whose server has died, and makes a placeholder where nothing is.</summary>
+    /// <exception cref="MountException">The path cannot be mounted on.</exception>
+    public static MountTarget Prepare(string target, ILogger logger)
+    {
+        string path = Resolve(target);
+        if (StaleMount.TryRemove(path))
+            LogMessages.StaleMountRemoved(logger, path);
+        try
+        {
+            if (Directory.Exists(path))
+                return new MountTarget(path, isDirectory: true, hasPlaceholder: false);
+            if (File.Exists(path))
+            {
+                var attributes = File.GetAttributes(path);
+                if ((attributes & FileAttributes.Device) != 0)
+                    throw new MountException($"{target} is a device; give a regular file, a directory, or a path where nothing is.");
+                return new MountTarget(path, isDirectory: false, hasPlaceholder: IsPlaceholder(path));
+            }
+
+            using var placeholder = new SafeDescriptor(
+                Libc.Open(path, Libc.O_RDONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_CLOEXEC, (uint)NoPermission));
+            if (placeholder.IsInvalid)
+                throw new MountException($"Cannot mount at {target}: {LinuxError.Exception(LinuxError.Last, $"creating {path}").Message}");
+            return new MountTarget(path, isDirectory: false, hasPlaceholder: true);
+        }
+        catch (Exception error) when (error is IOException and not MountException or UnauthorizedAccessException)
+        {
+            throw new MountException($"Cannot mount at {target}: {error.Message}", error);
+        }
+    }
+
+    /// <summary>Removes the placeholder, if it is still one. Nothing is mounted there any more.</summary>
+    public void Release()
+    {
+        if (!HasPlaceholder)
+            return;
+        try
+        {
+            if (MountInfo.Find(Path) is null && IsPlaceholder(Path))
+                File.Delete(Path);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new MountException($"The empty file {Path} that was made to mount on could not be removed: {error.Message}", error);
+        }
+    }
+
+    // A dead server leaves its placeholder behind; by its shape the next mount knows it for one, and removes it too.
+    private static bool IsPlaceholder(string path)
+    {
+        var file = new FileInfo(path);
+        return file is { Exists: true, Length: 0 } && file.LinkTarget is null && file.UnixFileMode == NoPermission;
+    }
+
+    private static string Resolve(string target)
+    {
+        string path = System.IO.Path.GetFullPath(target);
+        if (RealPath.TryResolve(path) is { } whole)
+            return whole;
+        string parent = System.IO.Path.GetDirectoryName(path) ?? "/";
+        return RealPath.TryResolve(parent) is { } directory
+            ? System.IO.Path.Combine(directory, System.IO.Path.GetFileName(path))
+            : throw new MountException($"Cannot mount at {target}: there is no directory {parent}.");
+    }
+}

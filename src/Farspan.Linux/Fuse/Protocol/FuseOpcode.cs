@@ -1,0 +1,37 @@
+namespace Farspan.Linux.Fuse.Protocol;
+
+/// <summary><c>enum fuse_opcode</c> of linux/fuse.h: the operations that are told apart here.</summary>
+internal enum FuseOpcode : uint
+{
+    LOOKUP = 1,
+    FORGET = 2,
+    GETATTR = 3,
+    SETATTR = 4,
+    SYMLINK = 6,
+    MKNOD = 8,
+    MKDIR = 9,
+    UNLINK = 10,
+    RMDIR = 11,
+    RENAME = 12,
+    LINK = 13,
+    OPEN = 14,
+    READ = 15,
+    WRITE = 16,
+    STATFS = 17,
+    RELEASE = 18,
+    FSYNC = 20,
+    FLUSH = 25,
+    INIT = 26,
+    OPENDIR = 27,
+    READDIR = 28,
+    RELEASEDIR = 29,
+    FSYNCDIR = 30,
+    CREATE = 35,
+    INTERRUPT = 36,
+    DESTROY = 38,
+    BATCH_FORGET = 42,
+    FALLOCATE = 43,
+    RENAME2 = 45,
+    LSEEK = 46,
+    TMPFILE = 51,
+}

@@ -1,0 +1,16 @@
+using System.Runtime.InteropServices;
+
+namespace Farspan.Linux.Fuse.Protocol;
+
+/// <summary><c>struct fuse_write_in</c> of linux/fuse.h.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct FuseWriteIn
+{
+    public ulong fh;
+    public ulong offset;
+    public uint size;
+    public uint write_flags;
+    public ulong lock_owner;
+    public uint flags;
+    public uint padding;
+}
