@@ -1,0 +1,101 @@
+using System.Diagnostics;
+using Farspan.Backends;
+using Farspan.Linux.Fuse;
+
+namespace Farspan.FuseHost;
+
+/// <summary>What a test can tell the host to do while it serves.</summary>
+internal sealed class HostCommands(KnobBackend backend, FuseMount mount) : IDisposable
+{
+    private readonly CancellationTokenSource _collecting = new();
+    private Thread? _collector;
+
+    /// <summary>Runs one command and returns its answer.</summary>
+    public async Task<string> RunAsync(string[] words)
+    {
+        switch (words[0])
+        {
+            case "unmount":
+                await mount.UnmountAsync();
+                return "unmounted";
+            case "dispose":
+                await mount.DisposeAsync();
+                return "disposed";
+            case "wait":
+                await mount.Completion.WaitAsync(TimeSpan.FromSeconds(30));
+                return "completed";
+            case "hold":
+                backend.IsHeld = words[1] == "on";
+                return "ok";
+            case "lend":
+                backend.Lends = words[1] == "on";
+                return "ok";
+            case "delay":
+                backend.Delay = words[1] == "off" ? null : TimeSpan.FromMilliseconds(double.Parse(words[1]));
+                return "ok";
+            case "fail":
+                Fail(words[1], words[2] == "off" ? null : Enum.Parse<BackendError>(words[2]));
+                return "ok";
+            case "peek":
+                return Convert.ToHexStringLower(backend.Peek(long.Parse(words[1]), int.Parse(words[2])));
+            case "collect":
+                _collector ??= StartCollecting();
+                return "ok";
+            case "counts":
+                return $"reads={backend.Reads} writes={backend.Writes} flushes={backend.Flushes} cancelled={backend.Cancelled} most={backend.MostRunning} "
+                    + $"collections={GC.CollectionCount(0)} allocated={GC.GetTotalAllocatedBytes(precise: true)}";
+            case "process":
+                using (var self = Process.GetCurrentProcess())
+                    return $"threads={self.Threads.Count} descriptors={Directory.GetFiles("/proc/self/fd").Length} memory={self.WorkingSet64}";
+            default:
+                throw new IOException($"'{words[0]}' is no command.");
+        }
+    }
+
+    public void Dispose()
+    {
+        _collecting.Cancel();
+        _collector?.Join();
+        _collecting.Dispose();
+    }
+
+    private void Fail(string operation, BackendError? error)
+    {
+        switch (operation)
+        {
+            case "read":
+                backend.ReadError = error;
+                break;
+            case "write":
+                backend.WriteError = error;
+                break;
+            case "flush":
+                backend.FlushError = error;
+                break;
+            default:
+                throw new IOException($"'{operation}' cannot fail.");
+        }
+    }
+
+    private Thread StartCollecting()
+    {
+        var thread = new Thread(() =>
+        {
+            object? garbage = null;
+            while (!_collecting.IsCancellationRequested)
+            {
+                for (int i = 0; i < 100; i++)
+                    garbage = new byte[1000];
+                GC.Collect(2, GCCollectionMode.Forced, blocking: true, compacting: true);
+            }
+
+            GC.KeepAlive(garbage);
+        })
+        {
+            Name = "collector",
+            IsBackground = true,
+        };
+        thread.Start();
+        return thread;
+    }
+}

@@ -1,0 +1,70 @@
+using System.Diagnostics;
+using Farspan.Backends;
+using Farspan.FuseHost;
+using Farspan.Linux.Fuse;
+
+// usage: Farspan.FuseHost TARGET [name=value ...]; then one command a line on standard input, one answer a line on standard output.
+// It serves a file from memory, in a process of its own, for tests that use the file.
+var knobs = args.Skip(1).Select(a => a.Split('=', 2)).ToDictionary(a => a[0], a => a.Length > 1 ? a[1] : "on", StringComparer.Ordinal);
+string Knob(string name, string otherwise) => knobs.TryGetValue(name, out string? value) ? value : otherwise;
+
+await using var backend = new KnobBackend(long.Parse(Knob("size", "67108864")))
+{
+    IsReadOnly = Knob("backend-read-only", "off") == "on",
+    HasRanges = Knob("ranges", "on") == "on",
+    Lends = Knob("lends", "on") == "on",
+    Delay = Knob("delay", "off") is var delay && delay != "off" ? TimeSpan.FromMilliseconds(double.Parse(delay)) : null,
+};
+var options = new FuseMountOptions
+{
+    FileName = Knob("name", "export"),
+    ReadOnly = Knob("read-only", "off") == "on",
+    AllowOther = Knob("allow-other", "off") == "on",
+    UseWritebackCache = Knob("writeback", "off") == "on",
+    IgnoreOpenTruncation = Knob("ignore-truncation", "on") == "on",
+    Threads = int.Parse(Knob("threads", $"{new FuseMountOptions().Threads}")),
+    MaximumRequests = int.Parse(Knob("requests", "64")),
+    ReadAhead = long.Parse(Knob("read-ahead", "1048576")),
+    CloseTimeout = TimeSpan.FromSeconds(double.Parse(Knob("close-timeout", "30"))),
+    BusyTimeout = TimeSpan.FromSeconds(double.Parse(Knob("busy-timeout", "1"))),
+};
+
+FuseMount mount;
+long start = Stopwatch.GetTimestamp();
+try
+{
+    mount = await FuseMount.MountAsync(backend, args[0], options);
+}
+catch (Exception error) when (error is IOException or ArgumentException)
+{
+    Console.WriteLine($"refused {error.Message}");
+    return 1;
+}
+
+Console.WriteLine($"ready {mount.Path} {Stopwatch.GetElapsedTime(start).TotalMilliseconds:0.0}");
+var commands = new HostCommands(backend, mount);
+int exitCode = 0;
+while (await Console.In.ReadLineAsync() is { } line)
+{
+    try
+    {
+        Console.WriteLine(await commands.RunAsync(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)));
+    }
+    catch (Exception error) when (error is IOException or TimeoutException)
+    {
+        Console.WriteLine($"failed {error.GetType().Name} {error.Message}");
+    }
+}
+
+commands.Dispose();
+try
+{
+    await mount.DisposeAsync();
+}
+catch (IOException error)
+{
+    Console.WriteLine($"failed {error.GetType().Name} {error.Message}");
+    exitCode = 1;
+}
+
+return exitCode;
