@@ -1,0 +1,19 @@
+namespace Farspan.Stages;
+
+/// <summary>A lock held on a <see cref="LockGateStage"/>. Disposing it, from any thread and however often, gives it up once.</summary>
+public sealed class GateLock : IDisposable
+{
+    private LockGateStage? _stage;
+
+    internal GateLock(LockGateStage stage, GateScope scope)
+    {
+        _stage = stage;
+        Scope = scope;
+    }
+
+    /// <summary>What is held back.</summary>
+    public GateScope Scope { get; }
+
+    /// <inheritdoc/>
+    public void Dispose() => Interlocked.Exchange(ref _stage, null)?.Unlock(Scope);
+}
