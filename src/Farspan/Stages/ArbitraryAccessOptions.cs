@@ -25,9 +25,9 @@ public sealed record ArbitraryAccessOptions
         return new ArbitraryAccessOptions { ChunkSize = sizes.Minimum, MaximumRequest = sizes.Maximum / sizes.Minimum * sizes.Minimum };
     }
 
-    /// <summary>Throws when a value is out of its bounds.</summary>
+    /// <summary>What the options come to; throws when a value is out of its bounds.</summary>
     /// <exception cref="ArgumentOutOfRangeException">One is; the message names it.</exception>
-    internal void Validate()
+    internal ChunkedPlan ToPlan()
     {
         ChunkLayout.CheckChunkSize(ChunkSize);
         if (MaximumRequest < 0 || MaximumRequest % ChunkSize != 0)
@@ -37,5 +37,6 @@ public sealed record ArbitraryAccessOptions
         }
 
         ArgumentOutOfRangeException.ThrowIfLessThan(Concurrency, 1);
+        return new ChunkedPlan(ChunkSize, Math.Max(ChunkSize, MaximumRequest), Concurrency);
     }
 }
