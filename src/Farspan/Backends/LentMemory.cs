@@ -17,6 +17,10 @@ public readonly struct LentMemory : IDisposable, IEquatable<LentMemory>
     /// <summary>The bytes.</summary>
     public ReadOnlyMemory<byte> Memory { get; }
 
+    /// <summary>The same loan, of some of its bytes. Dispose one of the two, not both.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The range is not inside the bytes.</exception>
+    public LentMemory Slice(int start, int length) => new(Memory.Slice(start, length), _loan, _ticket);
+
     /// <summary>Gives the bytes back.</summary>
     public void Dispose() => _loan?.Return(_ticket);
 

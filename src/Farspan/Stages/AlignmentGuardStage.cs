@@ -21,6 +21,8 @@ public sealed class AlignmentGuardStage : Stage, ITrim, IZero, IBlockSizes, IMem
     public AlignmentGuardStage(IBackend inner, BlockSizes sizes)
         : base(inner)
     {
+        if (sizes.Minimum > 64 << 10)
+            throw new ArgumentException($"The minimum, {sizes.Minimum}, is over 64 KiB.", nameof(sizes));
         _layout = new ChunkLayout(inner.Length, sizes.Minimum);
         if (!BitOperations.IsPow2(sizes.Preferred) || sizes.Preferred < Math.Max(sizes.Minimum, 512))
             throw new ArgumentException($"The preferred size, {sizes.Preferred}, is no power of two from {Math.Max(sizes.Minimum, 512)} on.", nameof(sizes));
@@ -70,8 +72,8 @@ public sealed class AlignmentGuardStage : Stage, ITrim, IZero, IBlockSizes, IMem
     bool IMemoryLender.TryLend(long offset, int length, out LentMemory lent)
     {
         BackendRange.Check(_layout.Length, offset, length);
-        if (length <= BlockSizes.Maximum && _layout.IsWhole(offset, length))
-            return _lender!.TryLend(offset, length, out lent);
+        if (_layout.IsWhole(offset, length))
+            return _lender!.TryLend(offset, Math.Min(length, BlockSizes.Maximum), out lent);
         lent = default;
         return false;
     }

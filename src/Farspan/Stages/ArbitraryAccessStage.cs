@@ -16,10 +16,11 @@ namespace Farspan.Stages;
 /// bytes. The cancelled caller is released at once; the chunk stays locked until the store has answered.</para>
 /// <para>A trim leaves parts of chunks as they are. Thread-safe.</para>
 /// </remarks>
-public sealed class ArbitraryAccessStage : ChunkedStage, IExtentSource
+public sealed class ArbitraryAccessStage : ChunkedStage, IExtentSource, IMemoryLender
 {
     private readonly ITrim? _trim;
     private readonly IExtentSource? _extents;
+    private readonly IMemoryLender? _lender;
 
     /// <summary>Wraps <paramref name="inner"/>; without <paramref name="options"/> as it says of itself by <see cref="IBlockSizes"/>.</summary>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its bounds.</exception>
@@ -28,6 +29,7 @@ public sealed class ArbitraryAccessStage : ChunkedStage, IExtentSource
     {
         _trim = inner.GetCapability<ITrim>();
         _extents = inner.GetCapability<IExtentSource>();
+        _lender = inner.GetCapability<IMemoryLender>();
     }
 
     /// <inheritdoc/>
@@ -55,6 +57,25 @@ public sealed class ArbitraryAccessStage : ChunkedStage, IExtentSource
     }
 
     /// <inheritdoc/>
+    bool IMemoryLender.TryLend(long offset, int length, out LentMemory lent)
+    {
+        BackendRange.Check(Layout.Length, offset, length);
+        long start = Layout.AlignDown(offset);
+        int lead = (int)(offset - start);
+        if (!_lender!.TryLend(start, (int)Math.Min(Layout.AlignUp(offset + length) - start, MaximumRun), out lent))
+            return false;
+        if (length > 0 && lent.Memory.Length > lead)
+        {
+            lent = lent.Slice(lead, Math.Min(length, lent.Memory.Length - lead));
+            return true;
+        }
+
+        lent.Dispose();
+        lent = default;
+        return false;
+    }
+
+    /// <inheritdoc/>
     public override TCapability? GetCapability<TCapability>()
         where TCapability : class
     {
@@ -66,9 +87,9 @@ public sealed class ArbitraryAccessStage : ChunkedStage, IExtentSource
             return _extents is null ? null : this as TCapability;
         if (typeof(TCapability) == typeof(IBlockSizes))
             return this as TCapability;
-        return typeof(TCapability) == typeof(IConcurrentWriters) || typeof(TCapability) == typeof(IMemoryLender)
-            ? Inner.GetCapability<TCapability>()
-            : null;
+        if (typeof(TCapability) == typeof(IMemoryLender))
+            return _lender is null ? null : this as TCapability;
+        return typeof(TCapability) == typeof(IConcurrentWriters) ? Inner.GetCapability<TCapability>() : null;
     }
 
     /// <inheritdoc/>

@@ -30,6 +30,8 @@ public abstract class ChunkedStage : Stage, ITrim, IZero, IBlockSizes
 
     private protected ChunkLayout Layout { get; }
 
+    private protected int MaximumRun => _plan.MaximumRun;
+
     private protected ChunkRangeLock Locks { get; } = new();
 
     private protected IZero? InnerZero { get; }
@@ -39,7 +41,7 @@ public abstract class ChunkedStage : Stage, ITrim, IZero, IBlockSizes
     {
         BackendRange.Check(Layout.Length, offset, buffer.Length);
         return buffer.IsEmpty
-            ? Inner.ReadAsync(offset, buffer, cancellationToken)
+            ? NothingAsync(cancellationToken)
             : FanOut.RunAsync<ReadJob, ChunkPiece>(new ReadJob(this, offset, buffer), _plan.Width, cancellationToken);
     }
 
@@ -47,8 +49,10 @@ public abstract class ChunkedStage : Stage, ITrim, IZero, IBlockSizes
     public override ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         BackendRange.Check(Layout.Length, offset, buffer.Length);
-        return IsReadOnly || buffer.IsEmpty
-            ? Inner.WriteAsync(offset, buffer, cancellationToken)
+        if (IsReadOnly)
+            return Inner.WriteAsync(offset, buffer, cancellationToken);
+        return buffer.IsEmpty
+            ? NothingAsync(cancellationToken)
             : FanOut.RunAsync<WriteJob, ChunkPiece>(new WriteJob(this, offset, buffer), _plan.Width, cancellationToken);
     }
 
@@ -56,11 +60,9 @@ public abstract class ChunkedStage : Stage, ITrim, IZero, IBlockSizes
     ValueTask ITrim.TrimAsync(long offset, long length, CancellationToken cancellationToken)
     {
         BackendRange.Check(Layout.Length, offset, length);
-        ObjectDisposedException.ThrowIf(_disposed, this);
-        cancellationToken.ThrowIfCancellationRequested();
         long start = Layout.AlignUp(offset);
         long end = offset + length == Layout.Length ? offset + length : Layout.AlignDown(offset + length);
-        return start < end ? TrimWholeAsync(new ChunkPiece(start, end - start, IsWhole: true), cancellationToken) : default;
+        return start < end ? TrimWholeAsync(new ChunkPiece(start, end - start, IsWhole: true), cancellationToken) : NothingAsync(cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -103,6 +105,13 @@ public abstract class ChunkedStage : Stage, ITrim, IZero, IBlockSizes
     /// <summary>The part of a buffered chunk that a piece covers.</summary>
     private protected Span<byte> PartOf(byte[] chunk, ChunkPiece piece)
         => chunk.AsSpan((int)(piece.Offset - Layout.AlignDown(piece.Offset)), (int)piece.Length);
+
+    /// <summary>What has no chunk to go down with still ends with the stage and with its token.</summary>
+    private ValueTask NothingAsync(CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled(cancellationToken) : default;
+    }
 
     private struct ReadJob(ChunkedStage stage, long offset, Memory<byte> buffer) : IPieceJob<ChunkPiece>
     {

@@ -1,0 +1,15 @@
+using Farspan.Backends;
+using Farspan.Stages;
+using Farspan.TestKit.Contracts;
+
+namespace Farspan.Tests.Stages;
+
+public sealed class ZeroDetectionStageContractTests : BackendContract
+{
+    protected override IReadOnlyCollection<Type> Powers => [typeof(ITrim), typeof(IZero), typeof(IExtentSource), typeof(IMemoryLender), typeof(IConcurrentWriters)];
+
+    protected override int ModelRuns => 20;
+
+    protected override ValueTask<IBackend> CreateAsync(long length)
+        => new(new ZeroDetectionStage(new MemoryBackend(length), new ZeroDetectionOptions { Granule = 512, MinimumRun = 512 }));
+}
