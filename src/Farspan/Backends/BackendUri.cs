@@ -58,13 +58,26 @@ public sealed class BackendUri
 
     /// <summary>The value of a key as a number of bytes, or null.</summary>
     /// <exception cref="FormatException">The value is no size.</exception>
-    public long? GetSize(string key) => Get(key) is { } value ? ByteSize.Parse(value) : null;
-
-    /// <summary>The value of a key as a switch: absent or <c>off</c>, <c>no</c>, <c>false</c>, <c>0</c>; or empty, <c>on</c>, <c>yes</c>, <c>true</c>, <c>1</c>.</summary>
-    /// <exception cref="FormatException">The value is none of those.</exception>
-    public bool GetSwitch(string key) => Get(key) switch
+    public long? GetSize(string key) => Get(key) switch
     {
-        null or "off" or "no" or "false" or "0" => false,
+        null => null,
+        var value when ByteSize.TryParse(value, out long bytes) => bytes,
+        var value => throw new FormatException($"'{key}={value}' in {Text} is no size; give one such as 4096, 64KiB, 1GiB or 500MB."),
+    };
+
+    /// <summary>The value of a key as a number of bytes that is at least 1, or null.</summary>
+    /// <exception cref="FormatException">The value is no such size.</exception>
+    public long? GetLength(string key)
+        => GetSize(key) is not { } bytes || bytes > 0 ? GetSize(key) : throw new FormatException($"'{key}={Get(key)}' in {Text}: give at least 1 byte.");
+
+    /// <summary>The value of a key as a switch: <c>off</c>, <c>no</c>, <c>false</c>, <c>0</c>; or empty, <c>on</c>, <c>yes</c>, <c>true</c>, <c>1</c>.</summary>
+    /// <param name="key">The key.</param>
+    /// <param name="absent">What it is without the key.</param>
+    /// <exception cref="FormatException">The value is none of those.</exception>
+    public bool GetSwitch(string key, bool absent = false) => Get(key) switch
+    {
+        null => absent,
+        "off" or "no" or "false" or "0" => false,
         "" or "on" or "yes" or "true" or "1" => true,
         var value => throw new FormatException($"'{key}={value}' in {Text}: give on or off."),
     };

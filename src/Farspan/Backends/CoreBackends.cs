@@ -6,12 +6,13 @@ namespace Farspan.Backends;
 public static class CoreBackends
 {
     /// <summary>
-    /// Registers <c>memory:SIZE</c>, such as <c>memory:1GiB</c>: a <see cref="MemoryBackend"/> that reads as zero.
+    /// Registers <c>memory:SIZE</c> (<see cref="MemoryBackend"/>, reads as zero at first) and
+    /// <c>file:PATH?size=SIZE&amp;lock=off</c> (<see cref="FileBackend"/>, see <see cref="FileBackendOptions"/>).
     /// </summary>
     public static BackendRegistry AddCoreBackends(this BackendRegistry registry)
     {
         ArgumentNullException.ThrowIfNull(registry);
-        return registry.Register("memory", OpenMemoryAsync);
+        return registry.Register("memory", OpenMemoryAsync).Register("file", OpenFileAsync);
     }
 
     private static ValueTask<IBackend> OpenMemoryAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
@@ -21,4 +22,7 @@ public static class CoreBackends
             throw new FormatException($"{uri.Text} needs a size from 1 byte to {ByteSize.Format(MemoryBackend.MaximumLength)}, such as memory:1GiB.");
         return new ValueTask<IBackend>(new MemoryBackend(length));
     }
+
+    private static ValueTask<IBackend> OpenFileAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
+        => new(FileBackend.Open(FileBackendOptions.PathOf(uri), FileBackendOptions.Parse(uri, options)));
 }

@@ -110,8 +110,10 @@ public abstract partial class BackendContract
     {
         for (int i = 0; i < actual.Length; i++)
         {
-            if (actual[i] != old[i] && actual[i] != 0)
-                Assert.Fail($"Byte {i} of {actual.Length} is {actual[i]:X2}: neither {old[i]:X2}, which was there, nor zero.");
+            // One look: lent bytes change meanwhile.
+            byte seen = Volatile.Read(in actual[i]);
+            if (seen != old[i] && seen != 0)
+                Assert.Fail($"Byte {i} of {actual.Length} is {seen:X2}: neither {old[i]:X2}, which was there, nor zero.");
         }
     }
 }
