@@ -25,7 +25,7 @@ internal sealed class HostCommands(KnobBackend backend, FuseMount mount) : IDisp
                 await mount.Completion.WaitAsync(TimeSpan.FromSeconds(30));
                 return "completed";
             case "hold":
-                backend.IsHeld = words[1] == "on";
+                backend.Hold(words[1] == "on");
                 return "ok";
             case "lend":
                 backend.Lends = words[1] == "on";
@@ -37,13 +37,12 @@ internal sealed class HostCommands(KnobBackend backend, FuseMount mount) : IDisp
                 Fail(words[1], words[2] == "off" ? null : Enum.Parse<BackendError>(words[2]));
                 return "ok";
             case "peek":
-                return Convert.ToHexStringLower(backend.Peek(long.Parse(words[1]), int.Parse(words[2])));
+                return Convert.ToHexStringLower(await backend.PeekAsync(long.Parse(words[1]), int.Parse(words[2])));
             case "collect":
                 _collector ??= StartCollecting();
                 return "ok";
             case "counts":
-                return $"reads={backend.Reads} writes={backend.Writes} flushes={backend.Flushes} cancelled={backend.Cancelled} most={backend.MostRunning} "
-                    + $"collections={GC.CollectionCount(0)} allocated={GC.GetTotalAllocatedBytes(precise: true)}";
+                return $"{backend.Counts} collections={GC.CollectionCount(0)} allocated={GC.GetTotalAllocatedBytes(precise: true)}";
             case "process":
                 using (var self = Process.GetCurrentProcess())
                     return $"threads={self.Threads.Count} descriptors={Directory.GetFiles("/proc/self/fd").Length} memory={self.WorkingSet64}";
