@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Farspan.Cli.Terminal;
+using Farspan.Units;
 
 namespace Farspan.Cli.Commands;
 
@@ -14,6 +15,15 @@ internal static class SharedOptions
 
     /// <summary><c>--quiet</c>.</summary>
     public static Option<bool> Quiet() => new("--quiet", "-q") { Description = "Show no progress and no summary." };
+
+    /// <summary><c>--timeout</c>.</summary>
+    public static Option<string> Timeout()
+        => new("--timeout") { Description = "Time for connecting to a remote and for each request.", DefaultValueFactory = _ => "30s" };
+
+    /// <summary>What <c>--timeout</c> says.</summary>
+    /// <exception cref="FormatException">It is no duration, or zero.</exception>
+    public static TimeSpan ReadTimeout(string text)
+        => DurationText.Parse(text) is var timeout && timeout > TimeSpan.Zero ? timeout : throw new FormatException("--timeout must be more than zero; give one such as 30s");
 
     /// <summary>How to show progress, after <c>--progress</c> and <c>--quiet</c>.</summary>
     public static ProgressMode ProgressMode(bool progress, bool quiet)

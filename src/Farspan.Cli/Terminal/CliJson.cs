@@ -10,6 +10,7 @@ namespace Farspan.Cli.Terminal;
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(DoctorReport))]
 [JsonSerializable(typeof(MountRecord))]
+[JsonSerializable(typeof(MountedFile))]
 [JsonSerializable(typeof(UnmountRequest))]
 [JsonSerializable(typeof(UnmountReply))]
 internal sealed partial class CliJson : JsonSerializerContext;

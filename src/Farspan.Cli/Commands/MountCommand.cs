@@ -1,0 +1,121 @@
+using System.CommandLine;
+using System.Text.Json;
+using Farspan.Cli.Mounting;
+using Farspan.Cli.Terminal;
+using Farspan.Linux.Fuse;
+using Farspan.Units;
+
+namespace Farspan.Cli.Commands;
+
+/// <summary><c>farspan mount REMOTE TARGET</c>: makes a remote an ordinary file.</summary>
+internal static class MountCommand
+{
+    private const string Description =
+        "Make a remote visible as an ordinary file at TARGET. Returns once TARGET can be used and leaves a process behind that serves it, "
+        + "until 'farspan umount TARGET'. Mounts are direct for now: every access goes to the remote; the managed mount, with a local cache, comes later.";
+
+    /// <summary>The verb.</summary>
+    public static Command Create()
+    {
+        var remote = new Argument<string>("REMOTE") { Description = "The backend to mount, such as nbd://host:10809/export." };
+        var target = new Argument<string>("TARGET") { Description = "An absent path or a regular file, which becomes the mounted file; or a directory, which gets the file inside." };
+        var direct = new Option<bool>("--direct") { Description = "No local cache: every access goes to the remote. The only kind for now, with or without this option." };
+        var via = new Option<string>("--via") { Description = "How TARGET appears. Only fuse (a file) for now.", DefaultValueFactory = _ => "fuse" };
+        via.AcceptOnlyFromAmong("fuse");
+        var readOnly = new Option<bool>("--read-only") { Description = "Open and mount for reading only." };
+        var foreground = new Option<bool>("--foreground", "-f") { Description = "Stay, and serve until Ctrl-C or until TARGET is unmounted." };
+        var allowOther = new Option<bool>("--allow-other") { Description = "Let other users use the file, as far as --mode lets them. For users other than root it needs user_allow_other in /etc/fuse.conf." };
+        var mode = new Option<string>("--mode") { Description = "Permissions of the file, in octal.", DefaultValueFactory = _ => "600" };
+        var fileName = new Option<string>("--file-name") { Description = "The file's name where TARGET is a directory.", DefaultValueFactory = _ => "export" };
+        var timeout = SharedOptions.Timeout();
+        var json = SharedOptions.Json();
+        var quiet = new Option<bool>("--quiet", "-q") { Description = "Print nothing on success." };
+        var command = new VerbCommand("mount", Description)
+        {
+            Examples =
+            [
+                ("farspan mount nbd://127.0.0.1:10809/ /mnt/disk.img --direct", "any program can now read, write and map /mnt/disk.img"),
+                ("farspan mount 'nbd+unix:///?socket=/tmp/nbdkit.sock' /mnt/other.img", "what another NBD server serves on a Unix socket"),
+                ("farspan mount nbd://host/db ~/db.sqlite --read-only --foreground", "stay until Ctrl-C"),
+                ("farspan umount /mnt/disk.img", "end it"),
+            ],
+        };
+        command.Add(remote);
+        command.Add(target);
+        foreach (var option in (Option[])[direct, via, readOnly, foreground, allowOther, mode, fileName, timeout, json, quiet])
+            command.Add(option);
+        command.SetAction(async (result, cancellationToken) =>
+        {
+            var settings = new MountSettings
+            {
+                Remote = result.GetValue(remote)!,
+                Target = Path.GetFullPath(result.GetValue(target)!),
+                ReadOnly = result.GetValue(readOnly),
+                Timeout = SharedOptions.ReadTimeout(result.GetValue(timeout)!),
+                Fuse = new FuseMountOptions
+                {
+                    AllowOther = result.GetValue(allowOther),
+                    Mode = ParseMode(result.GetValue(mode)!),
+                    FileName = result.GetValue(fileName)!,
+                    ReadOnly = result.GetValue(readOnly),
+                },
+            };
+            var output = result.InvocationConfiguration.Output;
+            var error = result.InvocationConfiguration.Error;
+            var report = (MountedFile mounted) => Print(output, mounted, result.GetValue(json), result.GetValue(quiet));
+            if (DetachedChild.IsThisProcess)
+                return await ServeDetachedAsync(settings, output, error, cancellationToken);
+            if (result.GetValue(foreground))
+                return await ServeAsync(settings, (_, mounted) => report(mounted), error, cancellationToken, cancellationToken);
+            var (line, exitCode) = await DetachedChild.StartAsync(Environment.GetCommandLineArgs()[1..], error, cancellationToken);
+            if (line is not null)
+                report(JsonSerializer.Deserialize(line, CliJson.Default.MountedFile)!);
+            return exitCode;
+        });
+        return command;
+    }
+
+    private static Task<int> ServeDetachedAsync(MountSettings settings, TextWriter output, TextWriter error, CancellationToken cancellationToken)
+    {
+        var starting = DetachedChild.Begin(cancellationToken);
+        return ServeAsync(settings, Ready, error, starting, cancellationToken);
+
+        void Ready(MountProcess process, MountedFile mounted)
+        {
+            // A background process does not keep the directory that it was started in from being unmounted.
+            if (!settings.DependsOnWorkingDirectory)
+                Environment.CurrentDirectory = "/";
+            DetachedChild.Ready(output, JsonSerializer.Serialize(mounted, CliJson.Default.MountedFile), process.Log);
+        }
+    }
+
+    private static async Task<int> ServeAsync(
+        MountSettings settings, Action<MountProcess, MountedFile> ready, TextWriter error, CancellationToken starting, CancellationToken running)
+    {
+        await using var process = await MountProcess.StartAsync(settings, Registry.Create(), starting);
+        ready(process, process.Mounted);
+        await process.RunAsync(running);
+        return ExitCodes.Done;
+    }
+
+    private static void Print(TextWriter output, MountedFile mounted, bool json, bool quiet)
+    {
+        if (json)
+            output.WriteLine(JsonSerializer.Serialize(mounted, CliJson.Default.MountedFile));
+        else if (!quiet)
+            output.WriteLine($"mounted {mounted.Remote} at {mounted.Path}, {ByteSize.Format(mounted.Length)}{(mounted.ReadOnly ? ", read-only" : "")}");
+    }
+
+    private static UnixFileMode ParseMode(string text)
+    {
+        int mode = 0;
+        foreach (char digit in text)
+        {
+            if (digit is < '0' or > '7')
+                throw new FormatException($"'{text}' is no mode; give octal digits such as 600 or 644");
+            mode = mode * 8 + (digit - '0');
+        }
+
+        return mode <= 0x1FF ? (UnixFileMode)mode : throw new FormatException($"'{text}' is no mode; give at most 777");
+    }
+}

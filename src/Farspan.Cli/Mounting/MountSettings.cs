@@ -1,0 +1,33 @@
+using Farspan.Linux.Fuse;
+
+namespace Farspan.Cli.Mounting;
+
+/// <summary>What <c>farspan mount</c> was asked for.</summary>
+internal sealed record MountSettings
+{
+    /// <summary>The URI of what is mounted.</summary>
+    public required string Remote { get; init; }
+
+    /// <summary>TARGET, as an absolute path.</summary>
+    public required string Target { get; init; }
+
+    /// <summary>Open and mount for reading only. Default: false.</summary>
+    public bool ReadOnly { get; init; }
+
+    /// <summary>Time for connecting and for each request. Default: 30 s. More than zero.</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How the file appears.</summary>
+    public FuseMountOptions Fuse { get; init; } = new();
+
+    /// <summary>Whether the remote's URI means something else in another working directory.</summary>
+    public bool DependsOnWorkingDirectory
+    {
+        get
+        {
+            var uri = Farspan.Backends.BackendUri.Parse(Remote);
+            bool isLocalPath = uri.Authority is null && !uri.Path.StartsWith('/') && uri.Scheme != "memory";
+            return isLocalPath || uri.Get("socket") is { } socket && !socket.StartsWith('/');
+        }
+    }
+}

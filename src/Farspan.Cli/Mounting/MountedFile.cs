@@ -1,0 +1,10 @@
+namespace Farspan.Cli.Mounting;
+
+/// <summary>What <c>farspan mount</c> says once TARGET is ready, and with <c>--json</c> prints.</summary>
+/// <param name="Path">The mounted file.</param>
+/// <param name="Target">The TARGET of the command line, as an absolute path.</param>
+/// <param name="Remote">The URI that is mounted.</param>
+/// <param name="Length">Its number of bytes.</param>
+/// <param name="ReadOnly">Whether it can only be read.</param>
+/// <param name="ProcessId">The process that serves it.</param>
+internal sealed record MountedFile(string Path, string Target, string Remote, long Length, bool ReadOnly, int ProcessId);

@@ -1,0 +1,10 @@
+using Farspan.Backends;
+
+namespace Farspan.Cli;
+
+/// <summary>The backends that the program can open.</summary>
+internal static class Registry
+{
+    /// <summary>A registry of all of them.</summary>
+    public static BackendRegistry Create() => new BackendRegistry();
+}
