@@ -66,6 +66,8 @@ internal static class FarspanProgram
         };
         root.Add(help);
         root.Add(new VersionOption());
+        root.Add(MountCommand.Create());
+        root.Add(UmountCommand.Create());
         root.Add(InfoCommand.Create());
         root.Add(DoctorCommand.Create());
         root.SetAction(result =>

@@ -6,5 +6,5 @@ namespace Farspan.Cli;
 internal static class Registry
 {
     /// <summary>A registry of all of them.</summary>
-    public static BackendRegistry Create() => new BackendRegistry();
+    public static BackendRegistry Create() => new BackendRegistry().AddCoreBackends();
 }

@@ -24,12 +24,12 @@ internal static class DetachedChild
         DetachedSession.KeepDescriptorsFromChildren();
         using var child = Process.Start(ThisProgram(arguments))!;
         await using var giveUp = cancellationToken.Register(() => child.StandardInput.Close());
-        // Both ends of output come when the child is ready or has failed: only then does it let go of the pipes.
+        // The runtime keeps copies of its standard streams, so a child that goes on never closes these pipes: only one that failed does.
         var errors = child.StandardError.ReadToEndAsync(CancellationToken.None);
         string? line = await child.StandardOutput.ReadLineAsync(CancellationToken.None);
-        await error.WriteAsync(await errors);
         if (line is not null)
             return (line, ExitCodes.Done);
+        await error.WriteAsync(await errors);
         await child.WaitForExitAsync(CancellationToken.None);
         cancellationToken.ThrowIfCancellationRequested();
         return (null, child.ExitCode == 0 ? ExitCodes.Failed : child.ExitCode);

@@ -20,9 +20,9 @@ public static unsafe class KernelFeatures
             if (descriptor.IsInvalid)
                 return new KernelFeature(name, false, $"userfaultfd: {Text(errno)}", "as root: sysctl vm.unprivileged_userfaultfd=1, or grant access to /dev/userfaultfd");
             ulong* api = stackalloc ulong[3];
-            api[0] = ProbeCalls.UFFD_API;
+            api[0] = Libc.UFFD_API;
             api[1] = 0;
-            if (ProbeCalls.Ioctl(descriptor, ProbeCalls.UFFDIO_API, (nint)api) < 0)
+            if (Libc.Ioctl(descriptor, Libc.UFFDIO_API, (nint)api) < 0)
                 return new KernelFeature(name, false, $"UFFDIO_API: {Text(LinuxError.Last)}", "use a kernel with userfaultfd");
             string writeProtect = (api[1] & AsyncWriteProtectFeature) != 0 ? ", write-protect with asynchronous tracking"
                 : (api[1] & WriteProtectFeature) != 0 ? ", write-protect" : ", no write-protect";
@@ -33,9 +33,9 @@ public static unsafe class KernelFeatures
     /// <summary>Asynchronous system calls (io_uring_setup(2)).</summary>
     public static KernelFeature ProbeIoUring()
     {
-        byte* parameters = stackalloc byte[ProbeCalls.IoUringParametersSize];
-        new Span<byte>(parameters, ProbeCalls.IoUringParametersSize).Clear();
-        long result = ProbeCalls.SystemCall(ProbeCalls.IoUringSetupSystemCall, 1, (nint)parameters);
+        byte* parameters = stackalloc byte[Libc.IoUringParametersSize];
+        new Span<byte>(parameters, Libc.IoUringParametersSize).Clear();
+        long result = Libc.SystemCall(Libc.IoUringSetupSystemCall, 1, (nint)parameters);
         if (result < 0)
             return new KernelFeature("io_uring", false, $"io_uring_setup: {Text(LinuxError.Last)}", "as root: sysctl kernel.io_uring_disabled=0");
         new SafeFileHandle((nint)result, ownsHandle: true).Dispose();
@@ -65,7 +65,7 @@ public static unsafe class KernelFeatures
         using var control = Open("/dev/loop-control", out string failure);
         if (control is null)
             return new KernelFeature("loop", false, failure, "as root: modprobe loop");
-        int number = ProbeCalls.Ioctl(control, ProbeCalls.LOOP_CTL_GET_FREE, 0);
+        int number = Libc.Ioctl(control, Libc.LOOP_CTL_GET_FREE, 0);
         return number < 0
             ? new KernelFeature("loop", false, $"LOOP_CTL_GET_FREE: {Text(LinuxError.Last)}", "as root: modprobe loop")
             : new KernelFeature("loop", true, $"/dev/loop{number} is free", "");
@@ -116,17 +116,17 @@ public static unsafe class KernelFeatures
         errno = Errno.Ok;
         using (var device = Open("/dev/userfaultfd", out _))
         {
-            int opened = device is null ? -1 : ProbeCalls.Ioctl(device, ProbeCalls.USERFAULTFD_IOC_NEW, closeOnExec);
+            int opened = device is null ? -1 : Libc.Ioctl(device, Libc.USERFAULTFD_IOC_NEW, closeOnExec);
             how = "through /dev/userfaultfd";
             if (opened >= 0)
                 return new SafeFileHandle(opened, ownsHandle: true);
         }
 
-        long descriptor = ProbeCalls.SystemCall(ProbeCalls.UserfaultSystemCall, closeOnExec, 0);
+        long descriptor = Libc.SystemCall(Libc.UserfaultSystemCall, closeOnExec, 0);
         how = "through userfaultfd(2)";
         if (descriptor < 0)
         {
-            descriptor = ProbeCalls.SystemCall(ProbeCalls.UserfaultSystemCall, closeOnExec | ProbeCalls.UFFD_USER_MODE_ONLY, 0);
+            descriptor = Libc.SystemCall(Libc.UserfaultSystemCall, closeOnExec | Libc.UFFD_USER_MODE_ONLY, 0);
             how = "for faults from user mode only";
         }
 

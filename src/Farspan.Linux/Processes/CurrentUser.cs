@@ -6,5 +6,5 @@ namespace Farspan.Linux.Processes;
 public static class CurrentUser
 {
     /// <summary>The effective user id.</summary>
-    public static uint Id => SessionCalls.GetEffectiveUserId();
+    public static uint Id => Libc.EffectiveUserId();
 }

@@ -16,9 +16,9 @@ public static class DetachedSession
         {
             if (!int.TryParse(Path.GetFileName(entry), CultureInfo.InvariantCulture, out int descriptor) || descriptor <= 2)
                 continue;
-            int flags = SessionCalls.Fcntl(descriptor, SessionCalls.F_GETFD, 0);
-            if (flags >= 0 && (flags & SessionCalls.FD_CLOEXEC) == 0)
-                _ = SessionCalls.Fcntl(descriptor, SessionCalls.F_SETFD, flags | SessionCalls.FD_CLOEXEC);
+            int flags = Libc.Fcntl(descriptor, Libc.F_GETFD, 0);
+            if (flags >= 0 && (flags & Libc.FD_CLOEXEC) == 0)
+                _ = Libc.Fcntl(descriptor, Libc.F_SETFD, flags | Libc.FD_CLOEXEC);
         }
     }
 
@@ -26,7 +26,7 @@ public static class DetachedSession
     /// <exception cref="Backends.BackendException">The process leads a group already.</exception>
     public static void Enter()
     {
-        if (SessionCalls.SetSid() < 0)
+        if (Libc.SetSid() < 0)
             throw LinuxError.Exception(LinuxError.Last, "setsid");
     }
 
@@ -43,7 +43,7 @@ public static class DetachedSession
 
     private static void Replace(Microsoft.Win32.SafeHandles.SafeFileHandle by, int descriptor)
     {
-        if (SessionCalls.Dup2(by, descriptor) < 0)
+        if (Libc.Dup2(by, descriptor) < 0)
             throw LinuxError.Exception(LinuxError.Last, $"dup2 to descriptor {descriptor}");
     }
 }

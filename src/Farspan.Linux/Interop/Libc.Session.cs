@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace Farspan.Linux.Interop;
 
 /// <summary>Calls of unistd.h and fcntl.h that a process needs to leave its terminal.</summary>
-internal static partial class SessionCalls
+internal static partial class Libc
 {
     /// <summary>fcntl: read the descriptor flags.</summary>
     public const int F_GETFD = 1;
@@ -22,7 +22,4 @@ internal static partial class SessionCalls
 
     [LibraryImport("libc", EntryPoint = "fcntl", SetLastError = true)]
     public static partial int Fcntl(int descriptor, int command, int argument);
-
-    [LibraryImport("libc", EntryPoint = "geteuid")]
-    public static partial uint GetEffectiveUserId();
 }

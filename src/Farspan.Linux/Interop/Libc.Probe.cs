@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace Farspan.Linux.Interop;
 
 /// <summary>Calls by which features of the kernel are tried: sys/syscall.h, sys/ioctl.h.</summary>
-internal static unsafe partial class ProbeCalls
+internal static partial class Libc
 {
     /// <summary>linux/loop.h: the number of a free loop device.</summary>
     public const ulong LOOP_CTL_GET_FREE = 0x4C82;
