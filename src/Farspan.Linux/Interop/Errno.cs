@@ -22,6 +22,7 @@ internal enum Errno
     EINVAL = 22,
     EMFILE = 24,
     ENOTTY = 25,
+    ETXTBSY = 26,
     EFBIG = 27,
     ENOSPC = 28,
     EROFS = 30,

@@ -26,6 +26,9 @@ public abstract partial class BackendContract
     /// <summary>Whether <see cref="ReopenAsync"/> finds what was flushed.</summary>
     protected virtual bool IsPersistent => false;
 
+    /// <summary>Whether extents tell what is reserved but never written from holes; file systems do not.</summary>
+    protected virtual bool TellsReservedFromHole => true;
+
     /// <summary>The number of random models that FsCheck tries; fewer for what is slow to make.</summary>
     protected virtual int ModelRuns => 60;
 
