@@ -1,0 +1,29 @@
+namespace Farspan.Nbd.Server;
+
+/// <summary>
+/// A connection's bytes, by blocking calls: one thread receives, one at a time sends, any thread may abort. Every failure of the line is an
+/// <see cref="IOException"/>.
+/// </summary>
+internal abstract class ByteChannel : IDisposable
+{
+    /// <summary>Receives at least one byte; 0 at the end.</summary>
+    public abstract int Receive(Span<byte> buffer);
+
+    /// <summary>Sends all of <paramref name="bytes"/>, waiting for the peer to take them.</summary>
+    public abstract void Send(ReadOnlySpan<byte> bytes);
+
+    /// <summary>How many bytes can be sent right now without waiting; 0 where that is not known.</summary>
+    public abstract int SendRoom();
+
+    /// <summary>A stream over what has not been received yet; the channel is then used only through it.</summary>
+    public abstract Stream AsStream();
+
+    /// <summary>Says that no more is sent; what was sent still arrives.</summary>
+    public abstract void FinishSending();
+
+    /// <summary>Ends the connection at once, from any thread; waiting calls return or throw. May be called several times.</summary>
+    public abstract void Abort();
+
+    /// <summary>Closes the connection.</summary>
+    public abstract void Dispose();
+}

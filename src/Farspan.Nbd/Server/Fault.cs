@@ -1,0 +1,34 @@
+using Farspan.Backends;
+using Farspan.Nbd.Protocol;
+
+namespace Farspan.Nbd.Server;
+
+/// <summary>Why a request failed: the number that goes over the wire, and a line for people.</summary>
+internal readonly record struct Fault(NbdErrno Error, string Message)
+{
+    /// <summary>The one table from what backends throw to the protocol's errors. What only a defect can throw tells the client nothing more.</summary>
+    public static Fault From(Exception error) => error switch
+    {
+        BackendException backend => new(ToErrno(backend.Error), backend.Message),
+        OperationCanceledException => new(NbdErrno.Shutdown, "the request was cancelled"),
+        ObjectDisposedException => new(NbdErrno.Shutdown, "the export is closed"),
+        ArgumentOutOfRangeException => new(NbdErrno.Inval, "the backend refuses the range"),
+        OutOfMemoryException => new(NbdErrno.NoMem, "no memory is left"),
+        _ => new(NbdErrno.Io, "the backend failed"),
+    };
+
+    /// <summary>Whether the exception is one that a backend is not meant to throw, so that it belongs in the log whole.</summary>
+    public static bool IsUnexpected(Exception error)
+        => error is not (BackendException or OperationCanceledException or ObjectDisposedException);
+
+    public static NbdErrno ToErrno(BackendError error) => error switch
+    {
+        BackendError.NoSpace => NbdErrno.NoSpc,
+        BackendError.ReadOnly or BackendError.AccessDenied => NbdErrno.Perm,
+        BackendError.NoMemory => NbdErrno.NoMem,
+        BackendError.NotSupported => NbdErrno.NotSup,
+        BackendError.Invalid => NbdErrno.Inval,
+        BackendError.ShuttingDown => NbdErrno.Shutdown,
+        _ => NbdErrno.Io,
+    };
+}

@@ -1,0 +1,85 @@
+using Farspan.Backends;
+using Farspan.Nbd.Protocol;
+using Microsoft.Extensions.Logging;
+
+namespace Farspan.Nbd.Server;
+
+/// <summary>What the operations of one connection share, and the spare ones. Safe for all threads.</summary>
+internal sealed class OperationContext
+{
+    private static readonly byte[] ZeroBytes = new byte[1 << 20];
+
+    private readonly Lock _gate = new();
+    private readonly ILogger _logger;
+    private readonly string _peer;
+    private Operation? _spare;
+
+    public OperationContext(ServedExport export, Flight flight, Replies replies, ILogger logger, string peer, CancellationToken cancelled)
+    {
+        Export = export;
+        Flight = flight;
+        Replies = replies;
+        Cancelled = cancelled;
+        _logger = logger;
+        _peer = peer;
+    }
+
+    public ServedExport Export { get; }
+
+    public IBackend Backend => Export.Backend;
+
+    public Flight Flight { get; }
+
+    public Replies Replies { get; }
+
+    /// <summary>Set when the connection is lost, so that what nobody waits for ends.</summary>
+    public CancellationToken Cancelled { get; }
+
+    public Operation Rent()
+    {
+        lock (_gate)
+        {
+            if (_spare is { } spare)
+            {
+                _spare = spare.NextSpare;
+                spare.NextSpare = null;
+                return spare;
+            }
+        }
+
+        return new Operation(this);
+    }
+
+    /// <summary>Keeps an ended operation for reuse. There are never more than were in flight at once.</summary>
+    public void Return(Operation operation)
+    {
+        lock (_gate)
+        {
+            operation.NextSpare = _spare;
+            _spare = operation;
+        }
+    }
+
+    /// <summary>Zeroes to write, no more than <paramref name="length"/> or than the backend takes at once.</summary>
+    public ReadOnlyMemory<byte> Zeroes(long length)
+        => ZeroBytes.AsMemory(0, (int)Math.Min(length, Math.Min(ZeroBytes.Length, Export.PieceBytes)));
+
+    /// <summary>The extents of a range; all data where the backend cannot say.</summary>
+    public ValueTask ListExtents(long offset, long length, bool onlyOne, List<Extent> extents)
+    {
+        if (Export.Extents is { } source)
+            return source.ListExtentsAsync(offset, length, onlyOne ? 1 : Server.Replies.LargestExtentCount, extents, Cancelled);
+        extents.Add(new Extent(offset, length, ExtentKind.Data));
+        return ValueTask.CompletedTask;
+    }
+
+    /// <summary>What to tell the client of an exception; what backends are not meant to throw is logged whole.</summary>
+    public Fault Explain(Exception error, in RequestHeader request, long offset)
+    {
+        if (Fault.IsUnexpected(error))
+            ServerLog.UnexpectedFailure(_logger, error, request.Command, offset, Export.Name, _peer);
+        else if (error is not OperationCanceledException)
+            ServerLog.BackendFailed(_logger, request.Command, offset, Export.Name, _peer, error.Message);
+        return Fault.From(error);
+    }
+}

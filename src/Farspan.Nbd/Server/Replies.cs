@@ -1,0 +1,137 @@
+using System.Text;
+using Farspan.Backends;
+using Farspan.Nbd.Protocol;
+
+namespace Farspan.Nbd.Server;
+
+/// <summary>Makes replies and posts them to the outbox. Any thread; the methods that write into the batch say otherwise.</summary>
+internal sealed class Replies
+{
+    /// <summary>Descriptors in one block status reply: the client asks again from where they end.</summary>
+    public const int LargestExtentCount = 16 << 10;
+
+    private const int LargestMessage = 1024;
+
+    private readonly Outbox _outbox;
+    private readonly BufferPool _pool;
+
+    public Replies(Outbox outbox, BufferPool pool, HeaderMode mode)
+    {
+        _outbox = outbox;
+        _pool = pool;
+        Mode = mode;
+    }
+
+    public HeaderMode Mode { get; }
+
+    /// <summary>Success, into the batch. The connection's thread only.</summary>
+    public void BatchSuccess(in RequestHeader request)
+        => _outbox.Commit(ReplyFormat.Success(_outbox.Reserve(ReplyFormat.LargestHead), Mode, request));
+
+    /// <summary>Data that are at hand, into the batch. The connection's thread only.</summary>
+    public void BatchData(in RequestHeader request, ReadOnlySpan<byte> data)
+    {
+        var place = _outbox.Reserve(ReplyFormat.LargestHead + data.Length);
+        int head = ReplyFormat.DataHead(place, Mode, request, request.Offset, data.Length, done: true);
+        data.CopyTo(place[head..]);
+        _outbox.Commit(head + data.Length);
+    }
+
+    /// <summary>A hole within a read, into the batch. The connection's thread only.</summary>
+    public void BatchHole(in RequestHeader request, long offset, long length)
+        => _outbox.Commit(ReplyFormat.Hole(_outbox.Reserve(ReplyFormat.LargestHead), Mode, request, (ulong)offset, checked((uint)length)));
+
+    /// <summary>An error, into the batch. The connection's thread only.</summary>
+    public void BatchFault(in RequestHeader request, in Fault fault)
+    {
+        Span<byte> text = stackalloc byte[LargestMessage];
+        int length = MessageBytes(fault, text);
+        var place = _outbox.Reserve(ReplyFormat.ErrorSize(Mode, length, hasOffset: false));
+        _outbox.Commit(ReplyFormat.Error(place, Mode, request, fault.Error, text[..length]));
+    }
+
+    /// <summary>Data on loan. The connection's thread only.</summary>
+    public void SendLent(in RequestHeader request, long offset, LentMemory lent, bool isWhole)
+    {
+        Span<byte> head = stackalloc byte[ReplyFormat.LargestHead];
+        int length = ReplyFormat.DataHead(head, Mode, request, (ulong)offset, lent.Memory.Length, isWhole);
+        _outbox.SendLent(head[..length], lent);
+    }
+
+    public void PostSuccess(in RequestHeader request)
+    {
+        var message = _outbox.Rent();
+        message.HeadLength = ReplyFormat.Success(message.Head, Mode, request);
+        message.EndsOperation = true;
+        _outbox.Post(message);
+    }
+
+    /// <summary>Data in a buffer, with the caller's reference; as the whole reply, which ends the request, or as one chunk of several.</summary>
+    public void PostData(in RequestHeader request, ulong offset, PooledBuffer buffer, int bufferOffset, int length, bool isWhole)
+    {
+        var message = _outbox.Rent();
+        message.HeadLength = ReplyFormat.DataHead(message.Head, Mode, request, offset, length, isWhole);
+        message.SetBody(buffer, bufferOffset, length);
+        message.EndsOperation = isWhole;
+        _outbox.Post(message);
+    }
+
+    public void PostFault(in RequestHeader request, in Fault fault) => PostFault(request, fault, offset: null);
+
+    /// <summary>The error of a part of a structured read, which goes on.</summary>
+    public void PostPartFault(in RequestHeader request, in Fault fault, ulong offset) => PostFault(request, fault, offset);
+
+    /// <summary>The extents of a range from the request's offset on; a fault where the backend gave what cannot be.</summary>
+    public Fault? TryPostBlockStatus(in RequestHeader request, long length, List<Extent> extents)
+    {
+        if (extents.Count == 0 || extents.Count > LargestExtentCount)
+            return new Fault(NbdErrno.Io, "the backend gave no usable extents");
+        bool extended = Mode == HeaderMode.Extended;
+        int size = BlockStatusChunk.HeadSize(extended) + (BlockStatusChunk.DescriptorSize(extended) * extents.Count);
+        var buffer = _pool.Rent(size);
+        var place = buffer.Array.AsSpan(0, size);
+        BlockStatusChunk.WriteHead(place, extended, OptionNegotiation.AllocationContextId, extents.Count);
+        place = place[BlockStatusChunk.HeadSize(extended)..];
+        long at = (long)request.Offset;
+        long end = at + length;
+        foreach (var extent in extents)
+        {
+            if (extent.Offset != at || extent.Length <= 0 || extent.Length > end - at)
+            {
+                buffer.Release();
+                return new Fault(NbdErrno.Io, "the backend gave no usable extents");
+            }
+
+            BlockStatusChunk.WriteDescriptor(place, extended, (ulong)extent.Length, (ulong)extent.Kind);
+            place = place[BlockStatusChunk.DescriptorSize(extended)..];
+            at += extent.Length;
+        }
+
+        var message = _outbox.Rent();
+        message.HeadLength = ReplyFormat.Chunk(
+            message.Head, Mode, request, NbdChunkFlags.Done, extended ? NbdChunkType.BlockStatusExtended : NbdChunkType.BlockStatus, (ulong)size);
+        message.SetBody(buffer, 0, size);
+        message.EndsOperation = true;
+        _outbox.Post(message);
+        return null;
+    }
+
+    private void PostFault(in RequestHeader request, in Fault fault, ulong? offset)
+    {
+        Span<byte> text = stackalloc byte[LargestMessage];
+        int length = MessageBytes(fault, text);
+        var buffer = _pool.Rent(ReplyFormat.ErrorSize(Mode, length, offset is not null));
+        int size = ReplyFormat.Error(buffer.Array, Mode, request, fault.Error, text[..length], offset);
+        var message = _outbox.Rent();
+        message.SetBody(buffer, 0, size);
+        message.EndsOperation = offset is null;
+        _outbox.Post(message);
+    }
+
+    /// <summary>As much of the message as fits, ending at a whole character.</summary>
+    private static int MessageBytes(in Fault fault, Span<byte> destination)
+    {
+        Encoding.UTF8.GetEncoder().Convert(fault.Message, destination, flush: true, out _, out int length, out _);
+        return length;
+    }
+}
