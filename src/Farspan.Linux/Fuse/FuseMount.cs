@@ -60,11 +60,24 @@ public sealed class FuseMount : IAsyncDisposable
         options ??= new FuseMountOptions();
         options.Validate();
         cancellationToken.ThrowIfCancellationRequested();
-        IFuseMounter mounter = new DirectMounter();
-        var mount = await OnThread(() => Create(backend, target, mounter, options));
+        long start = options.Clock.GetTimestamp();
+        var creating = OnThread(() => Create(backend, target, options));
+        FuseMount mount;
         try
         {
-            await mount._session.Ready.WaitAsync(options.MountTimeout, options.Clock, cancellationToken);
+            mount = await creating.WaitAsync(options.MountTimeout, options.Clock, cancellationToken);
+        }
+        catch (Exception error) when (error is TimeoutException or OperationCanceledException)
+        {
+            _ = creating.ContinueWith(
+                static late => late.Result.DisposeAsync().AsTask(), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
+            throw error is TimeoutException ? TookTooLong(target, options, error) : error;
+        }
+
+        try
+        {
+            var left = options.MountTimeout - options.Clock.GetElapsedTime(start);
+            await mount._session.Ready.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, options.Clock, cancellationToken);
             ReadAhead.Set(mount.MountPoint, options.ReadAhead, options.Logger);
             return mount;
         }
@@ -75,7 +88,7 @@ public sealed class FuseMount : IAsyncDisposable
             throw error switch
             {
                 OperationCanceledException => error,
-                TimeoutException => new MountException($"Mounting at {target} took longer than {options.MountTimeout.TotalSeconds:0} s.", error),
+                TimeoutException => TookTooLong(target, options, error),
                 _ => new MountException($"Cannot mount at {target}: {error.Message}", error),
             };
         }
@@ -132,9 +145,13 @@ public sealed class FuseMount : IAsyncDisposable
         await EndedAsync(_options.CloseTimeout);
     }
 
-    private static FuseMount Create(IBackend backend, string target, IFuseMounter mounter, FuseMountOptions options)
+    private static MountException TookTooLong(string target, FuseMountOptions options, Exception error)
+        => new($"Mounting at {target} took longer than {options.MountTimeout.TotalSeconds:0} s.", error);
+
+    private static FuseMount Create(IBackend backend, string target, FuseMountOptions options)
     {
-        var place = MountTarget.Prepare(target, options.Logger);
+        IFuseMounter mounter = Libc.EffectiveUserId() == 0 ? new DirectMounter() : new FusermountMounter();
+        var place = MountTarget.Prepare(target, mounter, options.Logger);
         try
         {
             bool isReadOnly = options.ReadOnly || backend.IsReadOnly;

@@ -5,12 +5,12 @@ using Microsoft.Extensions.Logging;
 namespace Farspan.Linux.Fuse;
 
 /// <summary>
-/// The place where a file system is mounted: a directory, a regular file, or an absent path, for which an empty file without any permission
-/// is made, and removed again at the end.
+/// The place where a file system is mounted: a directory, a regular file, or an absent path, for which an empty file
+/// is made, and removed again at the end. Nobody may read it; its owner may write it, without which fusermount3 would not mount on it.
 /// </summary>
 internal sealed class MountTarget
 {
-    private const UnixFileMode NoPermission = UnixFileMode.None;
+    private const UnixFileMode PlaceholderMode = UnixFileMode.UserWrite;
 
     private MountTarget(string path, bool isDirectory, bool hasPlaceholder)
     {
@@ -28,10 +28,10 @@ internal sealed class MountTarget
 
     /// <summary>Finds out what is there, removes a mount whose server has died, and makes a placeholder where nothing is.</summary>
     /// <exception cref="MountException">The path cannot be mounted on.</exception>
-    public static MountTarget Prepare(string target, ILogger logger)
+    public static MountTarget Prepare(string target, IFuseMounter mounter, ILogger logger)
     {
         string path = Resolve(target);
-        if (StaleMount.TryRemove(path))
+        if (StaleMount.TryRemove(path, mounter))
             LogMessages.StaleMountRemoved(logger, path);
         try
         {
@@ -46,7 +46,7 @@ internal sealed class MountTarget
             }
 
             using var placeholder = new SafeDescriptor(
-                Libc.Open(path, Libc.O_RDONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_CLOEXEC, (uint)NoPermission));
+                Libc.Open(path, Libc.O_RDONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_CLOEXEC, (uint)PlaceholderMode));
             if (placeholder.IsInvalid)
                 throw new MountException($"Cannot mount at {target}: {LinuxError.Exception(LinuxError.Last, $"creating {path}").Message}");
             return new MountTarget(path, isDirectory: false, hasPlaceholder: true);
@@ -77,7 +77,7 @@ internal sealed class MountTarget
     private static bool IsPlaceholder(string path)
     {
         var file = new FileInfo(path);
-        return file is { Exists: true, Length: 0 } && file.LinkTarget is null && file.UnixFileMode == NoPermission;
+        return file is { Exists: true, Length: 0 } && file.LinkTarget is null && file.UnixFileMode == PlaceholderMode;
     }
 
     private static string Resolve(string target)

@@ -6,13 +6,13 @@ namespace Farspan.Linux.Fuse;
 internal static class StaleMount
 {
     /// <summary>Detaches each stale FUSE mount at exactly <paramref name="path"/>; whether there was one.</summary>
-    public static bool TryRemove(string path)
+    public static bool TryRemove(string path, IFuseMounter mounter)
     {
         bool any = false;
         // More than one dead server may have left a mount, one upon the other.
         for (int i = 0; i < 16 && IsStale(path); i++)
         {
-            if (!Detach(path))
+            if (!mounter.TryUnmount(path, isLazy: true))
                 break;
             any = true;
         }
@@ -31,9 +31,4 @@ internal static class StaleMount
         _ = Libc.Close(descriptor);
         return false;
     }
-
-    private static bool Detach(string path)
-        => Libc.EffectiveUserId() == 0
-            ? Libc.Unmount(path, Libc.MNT_DETACH | Libc.UMOUNT_NOFOLLOW) == 0
-            : false;
 }

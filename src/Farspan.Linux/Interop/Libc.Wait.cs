@@ -1,0 +1,10 @@
+using System.Runtime.InteropServices;
+
+namespace Farspan.Linux.Interop;
+
+/// <summary>Calls of sys/wait.h.</summary>
+internal static unsafe partial class Libc
+{
+    [LibraryImport("libc", EntryPoint = "waitpid", SetLastError = true)]
+    public static partial int WaitForProcess(int processId, int* status, int options);
+}
