@@ -78,7 +78,7 @@ public sealed class FuseMount : IAsyncDisposable
         {
             var left = options.MountTimeout - options.Clock.GetElapsedTime(start);
             await mount._session.Ready.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, options.Clock, cancellationToken);
-            ReadAhead.Set(mount.MountPoint, options.ReadAhead, options.Logger);
+            await OnThread(() => mount.FinishMounting(backend));
             return mount;
         }
         catch (Exception error)
@@ -182,6 +182,17 @@ public sealed class FuseMount : IAsyncDisposable
 
     private static Task<T> OnThread<T>(Func<T> blocking)
         => Task.Factory.StartNew(blocking, CancellationToken.None, TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
+
+    private bool FinishMounting(IBackend backend)
+    {
+        ReadAhead.Set(MountPoint, _options.ReadAhead, _options.Logger);
+
+        // With the write-back cache the kernel keeps the size itself, and the root starts with none: it believes only a truncation.
+        bool needsSize = _options.UseWritebackCache && !_target.IsDirectory && !_options.ReadOnly && !backend.IsReadOnly;
+        return !needsSize || Libc.TruncatePath(Path, backend.Length) == 0
+            ? true
+            : throw LinuxError.Exception(LinuxError.Last, $"setting the size of {Path}");
+    }
 
     private async Task RunAsync()
     {

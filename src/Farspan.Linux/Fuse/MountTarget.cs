@@ -33,28 +33,13 @@ internal sealed class MountTarget
         string path = Resolve(target);
         if (StaleMount.TryRemove(path, mounter))
             LogMessages.StaleMountRemoved(logger, path);
-        try
+        return Kind(path) switch
         {
-            if (Directory.Exists(path))
-                return new MountTarget(path, isDirectory: true, hasPlaceholder: false);
-            if (File.Exists(path))
-            {
-                var attributes = File.GetAttributes(path);
-                if ((attributes & FileAttributes.Device) != 0)
-                    throw new MountException($"{target} is a device; give a regular file, a directory, or a path where nothing is.");
-                return new MountTarget(path, isDirectory: false, hasPlaceholder: IsPlaceholder(path));
-            }
-
-            using var placeholder = new SafeDescriptor(
-                Libc.Open(path, Libc.O_RDONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_CLOEXEC, (uint)PlaceholderMode));
-            if (placeholder.IsInvalid)
-                throw new MountException($"Cannot mount at {target}: {LinuxError.Exception(LinuxError.Last, $"creating {path}").Message}");
-            return new MountTarget(path, isDirectory: false, hasPlaceholder: true);
-        }
-        catch (Exception error) when (error is IOException and not MountException or UnauthorizedAccessException)
-        {
-            throw new MountException($"Cannot mount at {target}: {error.Message}", error);
-        }
+            Libc.S_IFDIR => new MountTarget(path, isDirectory: true, hasPlaceholder: false),
+            Libc.S_IFREG => new MountTarget(path, isDirectory: false, hasPlaceholder: IsPlaceholder(path)),
+            null => MakePlaceholder(path),
+            _ => throw new MountException($"Cannot mount at {target}: give a regular file, a directory, or a path where nothing is."),
+        };
     }
 
     /// <summary>Removes the placeholder, if it is still one. Nothing is mounted there any more.</summary>
@@ -71,6 +56,23 @@ internal sealed class MountTarget
         {
             throw new MountException($"The empty file {Path} that was made to mount on could not be removed: {error.Message}", error);
         }
+    }
+
+    private static MountTarget MakePlaceholder(string path)
+    {
+        using var placeholder = new SafeDescriptor(
+            Libc.Open(path, Libc.O_RDONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_CLOEXEC, (uint)PlaceholderMode));
+        return placeholder.IsInvalid
+            ? throw new MountException($"Cannot mount at {path}: {LinuxError.Exception(LinuxError.Last, "creating an empty file there").Message}")
+            : new MountTarget(path, isDirectory: false, hasPlaceholder: true);
+    }
+
+    private static int? Kind(string path)
+    {
+        int flags = Libc.AT_SYMLINK_NOFOLLOW | Libc.AT_STATX_DONT_SYNC;
+        if (Libc.StatX(Libc.AT_FDCWD, path, flags, Libc.STATX_BASIC_STATS, out var status) == 0)
+            return status.Mode & Libc.S_IFMT;
+        return LinuxError.Last is Errno.ENOENT ? null : throw new MountException($"Cannot mount at {path}: {LinuxError.Exception(LinuxError.Last, "looking at it").Message}");
     }
 
     // A dead server leaves its placeholder behind; by its shape the next mount knows it for one, and removes it too.
