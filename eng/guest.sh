@@ -16,14 +16,14 @@ cd ..
 cp kernel/boot/vmlinuz-* vmlinuz
 
 root=$PWD/root
-mkdir -p "$root"/{bin,dev,lib/modules,mnt,proc,sys,tmp}
+mkdir -p "$root"/{bin,dev,etc,lib/modules,mnt,proc,sbin,sys,tmp}
 cp tools/bin/busybox "$root/bin/"
 for module in failover net_failover virtio_net nbd; do
     file=$(find kernel/lib/modules -name "$module.ko.xz")
     [[ -n $file ]] && xz -dc "$file" >"$root/lib/modules/$module.ko"
 done
 for program in /usr/sbin/nbd-client /usr/sbin/mke2fs /usr/sbin/e2fsck; do
-    cp "$program" "$root/bin/"
+    cp "$program" "$root/sbin/"
     ldd "$program" | grep -o '/[^ ]*' | while read -r library; do
         mkdir -p "$root$(dirname "$library")"
         cp -L "$library" "$root$library"

@@ -15,7 +15,7 @@ internal static class KernelGuest
     private static readonly SemaphoreSlim Preparation = new(1);
 
     /// <summary>Boots, runs the shell script as the first process, and returns what it printed to the console.</summary>
-    /// <param name="script">Lines for busybox's sh; /proc, /sys, /dev, the network and the nbd module are ready. A command that fails ends the guest.</param>
+    /// <param name="script">Lines for busybox's sh, which prefers its own commands to those of /sbin unless they are named with their path; /proc, /sys, /dev, the network and the nbd module are ready. A command that fails ends the guest.</param>
     public static async Task<string> RunAsync(string script)
     {
         string guest = Path.Combine(RepositoryRoot, "artifacts", "guest");
@@ -48,7 +48,7 @@ internal static class KernelGuest
     private const string Prologue = """
         #!/bin/busybox sh
         /bin/busybox --install -s /bin
-        export PATH=/bin
+        export PATH=/sbin:/bin
         trap 'echo GUEST-FAILED; poweroff -f' EXIT
         set -e
         mount -t proc proc /proc
