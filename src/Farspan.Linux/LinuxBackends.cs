@@ -7,15 +7,21 @@ namespace Farspan.Linux;
 public static class LinuxBackends
 {
     /// <summary>
-    /// Registers <c>file:PATH?size=SIZE&amp;direct=on&amp;lock=off</c> (<see cref="LinuxFileBackend"/>, see <see cref="FileBackendOptions"/>) in
-    /// place of the portable one.
+    /// Registers, in place of the portable ones, <c>file:PATH?size=SIZE&amp;direct=on&amp;lock=off</c> (<see cref="LinuxFileBackend"/>, see
+    /// <see cref="FileBackendOptions"/>) and <c>directory:</c> with a flush that makes names durable too (<see cref="DirectorySync"/>).
     /// </summary>
     public static BackendRegistry AddLinuxBackends(this BackendRegistry registry)
     {
         ArgumentNullException.ThrowIfNull(registry);
-        return registry.Register("file", OpenFileAsync);
+        return registry.Register("file", OpenFileAsync).Register("directory", OpenDirectoryAsync);
     }
 
     private static ValueTask<IBackend> OpenFileAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
         => new(LinuxFileBackend.Open(FileBackendOptions.PathOf(uri), FileBackendOptions.Parse(uri, options), options.Clock));
+
+    private static ValueTask<IBackend> OpenDirectoryAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
+    {
+        var parsed = DirectoryBackendOptions.Parse(uri, options) with { SyncDirectory = DirectorySync.Sync };
+        return new ValueTask<IBackend>(DirectoryBackend.Open(FileBackendOptions.PathOf(uri), parsed));
+    }
 }

@@ -16,25 +16,23 @@ namespace Farspan.Linux.Files;
 /// any. Buffers may lie anywhere.</para>
 /// <para>All members may be called from any thread at any time, <see cref="DisposeAsync"/> too, which waits for what is running.</para>
 /// </remarks>
-public sealed class LinuxFileBackend : IBackend, ITrim, IZero, IExtentSource, IBlockSizes, IConcurrentWriters
+public sealed partial class LinuxFileBackend : IBackend, ITrim, IZero, IExtentSource, IBlockSizes, IConcurrentWriters
 {
     /// <summary>Threads of one backend: what a disk is kept busy with.</summary>
     private const int Workers = 16;
 
-    /// <summary>The longest write that is made in the caller's thread: about as long as a hand-over to a worker takes to pay off.</summary>
-    private const int LongestInlineWrite = 1 << 20;
     private const int BounceLength = 1 << 20;
 
     private readonly SafeDescriptor _file;
     private readonly FileFacts _facts;
     private readonly FileWorkers _workers = new(Workers);
     private readonly ConcurrentStack<FileTransfer> _transfers = new();
-    private readonly ConcurrentStack<AlignedBuffer> _bounces = new();
+    private readonly AlignedBuffers _bounces;
+    private readonly FileSpace _space;
     private readonly FlushFailure _flushFailure = new();
     private readonly WriteStalls _writeStalls;
     private volatile bool _canReadCached;
     private volatile bool _canWriteCached;
-    private volatile bool _canZeroRange = true;
     private volatile bool _disposed;
 
     private LinuxFileBackend(SafeDescriptor file, FileFacts facts, TimeProvider clock)
@@ -42,6 +40,8 @@ public sealed class LinuxFileBackend : IBackend, ITrim, IZero, IExtentSource, IB
         _file = file;
         _facts = facts;
         _writeStalls = new WriteStalls(clock);
+        _bounces = new AlignedBuffers(BounceLength, Math.Max(4096, facts.DirectMemoryAlignment));
+        _space = new FileSpace(file, facts, _bounces);
         _canReadCached = _canWriteCached = !facts.IsInMemory && facts.DirectAlignment == 0;
         int alignment = Math.Max(1, facts.DirectAlignment);
         BlockSizes = new BlockSizes(alignment, Math.Max(4096, alignment), BlockSizes.Default.Maximum);
@@ -155,7 +155,7 @@ public sealed class LinuxFileBackend : IBackend, ITrim, IZero, IExtentSource, IB
     public ValueTask TrimAsync(long offset, long length, CancellationToken cancellationToken = default)
     {
         CheckChange(offset, length, cancellationToken);
-        return length == 0 ? default : new ValueTask(_workers.RunAsync(() => TrimNow(offset, length), cancellationToken));
+        return length == 0 ? default : new ValueTask(_workers.RunAsync(() => _space.Trim(offset, length), cancellationToken));
     }
 
     /// <inheritdoc/>
@@ -164,7 +164,7 @@ public sealed class LinuxFileBackend : IBackend, ITrim, IZero, IExtentSource, IB
     public ValueTask ZeroAsync(long offset, long length, ZeroMode mode = ZeroMode.None, CancellationToken cancellationToken = default)
     {
         CheckChange(offset, length, cancellationToken);
-        return length == 0 ? default : new ValueTask(_workers.RunAsync(() => ZeroNow(offset, length, mode, cancellationToken), cancellationToken));
+        return length == 0 ? default : new ValueTask(_workers.RunAsync(() => _space.Zero(offset, length, mode, cancellationToken), cancellationToken));
     }
 
     /// <inheritdoc/>
@@ -203,91 +203,7 @@ public sealed class LinuxFileBackend : IBackend, ITrim, IZero, IExtentSource, IB
         _disposed = true;
         await _workers.DisposeAsync();
         _file.Dispose();
-        while (_bounces.TryPop(out var bounce))
-            bounce.Dispose();
-    }
-
-    /// <summary>Reads in this thread, however long it takes.</summary>
-    internal unsafe void ReadNow(long offset, Span<byte> buffer)
-    {
-        fixed (byte* start = buffer)
-        {
-            if (!IsDirect || (nuint)start % (nuint)_facts.DirectMemoryAlignment == 0)
-            {
-                FileCalls.Read(_file, _facts.Path, start, buffer.Length, offset);
-                return;
-            }
-
-            var bounce = Bounce();
-            for (int done = 0; done < buffer.Length;)
-            {
-                int length = Math.Min(bounce.Length, buffer.Length - done);
-                FileCalls.Read(_file, _facts.Path, bounce.Start, length, offset + done);
-                new ReadOnlySpan<byte>(bounce.Start, length).CopyTo(buffer[done..]);
-                done += length;
-            }
-
-            _bounces.Push(bounce);
-        }
-    }
-
-    /// <summary>Writes in this thread, however long it takes.</summary>
-    internal unsafe void WriteNow(long offset, ReadOnlySpan<byte> buffer)
-    {
-        fixed (byte* start = buffer)
-        {
-            if (!IsDirect || (nuint)start % (nuint)_facts.DirectMemoryAlignment == 0)
-            {
-                FileCalls.Write(_file, _facts.Path, start, buffer.Length, offset);
-                return;
-            }
-
-            var bounce = Bounce();
-            for (int done = 0; done < buffer.Length;)
-            {
-                int length = Math.Min(bounce.Length, buffer.Length - done);
-                buffer.Slice(done, length).CopyTo(new Span<byte>(bounce.Start, length));
-                FileCalls.Write(_file, _facts.Path, bounce.Start, length, offset + done);
-                done += length;
-            }
-
-            _bounces.Push(bounce);
-        }
-    }
-
-    internal void Return(FileTransfer transfer) => _transfers.Push(transfer);
-
-    private FileTransfer Transfer() => _transfers.TryPop(out var transfer) ? transfer : new FileTransfer(this);
-
-    private AlignedBuffer Bounce()
-        => _bounces.TryPop(out var bounce) ? bounce : new AlignedBuffer(BounceLength, Math.Max(4096, _facts.DirectMemoryAlignment));
-
-    /// <summary>Writes into the page cache where that does not wait; false with what is left where it would.</summary>
-    private unsafe bool TryWriteInline(ref long offset, ref ReadOnlyMemory<byte> buffer)
-    {
-        if (_canWriteCached)
-        {
-            nint count;
-            fixed (byte* start = buffer.Span)
-                count = FileCalls.TryWriteCached(_file, _facts.Path, start, buffer.Length, offset);
-            if (count == buffer.Length)
-                return true;
-            if (count >= 0)
-            {
-                offset += count;
-                buffer = buffer[(int)count..];
-                return false;
-            }
-
-            _canWriteCached = false;
-        }
-
-        if (buffer.Length > LongestInlineWrite || !_writeStalls.MayWriteInline)
-            return false;
-        long started = _writeStalls.Start();
-        WriteNow(offset, buffer.Span);
-        _writeStalls.End(started);
-        return true;
+        _bounces.Dispose();
     }
 
     private void FlushNow()
@@ -301,92 +217,6 @@ public sealed class LinuxFileBackend : IBackend, ITrim, IZero, IExtentSource, IB
         {
             throw _flushFailure.Remember(failure);
         }
-    }
-
-    private void TrimNow(long offset, long length)
-    {
-        var (from, end) = AllocationRange(offset, length);
-        if (from < end)
-            FileCalls.TryAllocate(_file, _facts.Path, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, from, end - from);
-    }
-
-    private void ZeroNow(long offset, long length, ZeroMode mode, CancellationToken cancellationToken)
-    {
-        var (from, end) = AllocationRange(offset, length);
-        if (mode.HasFlag(ZeroMode.FastOnly) && (end - from < length || !TryZeroFast(from, end - from, mode)))
-        {
-            throw new BackendException(
-                BackendError.NotSupported, $"{_facts.Path} cannot be zeroed faster than by writing zeroes ({length} bytes at {offset}).");
-        }
-
-        if (mode.HasFlag(ZeroMode.FastOnly))
-            return;
-        if (from >= end)
-        {
-            WriteZeroes(offset, length, cancellationToken);
-            return;
-        }
-
-        WriteZeroes(offset, from - offset, cancellationToken);
-        if (!TryZeroFast(from, end - from, mode) && !TryZeroSlowly(from, end - from, mode))
-            WriteZeroes(from, end - from, cancellationToken);
-        WriteZeroes(end, offset + length - end, cancellationToken);
-    }
-
-    private bool TryZeroFast(long offset, long length, ZeroMode mode)
-    {
-        if (!mode.HasFlag(ZeroMode.KeepAllocated))
-        {
-            return _facts.CanPunch
-                && FileCalls.TryAllocate(_file, _facts.Path, Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE, offset, length);
-        }
-
-        // A block device may write its zeroes one by one here, and it is not told from outside.
-        return !_facts.IsBlockDevice && TryZeroRange(offset, length);
-    }
-
-    /// <summary>The kernel's own ways that take longer, and still spare us sending zeroes.</summary>
-    private bool TryZeroSlowly(long offset, long length, ZeroMode mode)
-    {
-        if (TryZeroRange(offset, length))
-            return true;
-        const int Punch = Libc.FALLOC_FL_PUNCH_HOLE | Libc.FALLOC_FL_KEEP_SIZE;
-        return mode.HasFlag(ZeroMode.KeepAllocated) && _facts is { CanPunch: true, IsBlockDevice: false }
-            && FileCalls.TryAllocate(_file, _facts.Path, Punch, offset, length)
-            && FileCalls.TryAllocate(_file, _facts.Path, Libc.FALLOC_FL_KEEP_SIZE, offset, length);
-    }
-
-    private bool TryZeroRange(long offset, long length)
-    {
-        if (_canZeroRange)
-            _canZeroRange = FileCalls.TryAllocate(_file, _facts.Path, Libc.FALLOC_FL_ZERO_RANGE | Libc.FALLOC_FL_KEEP_SIZE, offset, length);
-        return _canZeroRange;
-    }
-
-    private unsafe void WriteZeroes(long offset, long length, CancellationToken cancellationToken)
-    {
-        if (length <= 0)
-            return;
-        var zeroes = Bounce();
-        new Span<byte>(zeroes.Start, zeroes.Length).Clear();
-        while (length > 0)
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            long run = Math.Min(length, zeroes.Length);
-            FileCalls.Write(_file, _facts.Path, zeroes.Start, run, offset);
-            offset += run;
-            length -= run;
-        }
-
-        _bounces.Push(zeroes);
-    }
-
-    /// <summary>The part of a range that fallocate can be given.</summary>
-    private (long From, long End) AllocationRange(long offset, long length)
-    {
-        long alignment = _facts.AllocationAlignment;
-        long end = offset + length;
-        return ((offset + alignment - 1) / alignment * alignment, end == Length && end % 512 == 0 ? end : end / alignment * alignment);
     }
 
     private void Check(long offset, long length)

@@ -6,13 +6,17 @@ namespace Farspan.Backends;
 public static class CoreBackends
 {
     /// <summary>
-    /// Registers <c>memory:SIZE</c> (<see cref="MemoryBackend"/>, reads as zero at first) and
-    /// <c>file:PATH?size=SIZE&amp;lock=off</c> (<see cref="FileBackend"/>, see <see cref="FileBackendOptions"/>).
+    /// Registers <c>memory:SIZE</c> (<see cref="MemoryBackend"/>, reads as zero at first), <c>file:PATH?size=SIZE&amp;lock=off</c>
+    /// (<see cref="FileBackend"/>, see <see cref="FileBackendOptions"/>) and <c>directory:PATH?size=SIZE&amp;chunk=SIZE</c>
+    /// (<see cref="DirectoryBackend"/>, see <see cref="DirectoryBackendOptions"/>).
     /// </summary>
     public static BackendRegistry AddCoreBackends(this BackendRegistry registry)
     {
         ArgumentNullException.ThrowIfNull(registry);
-        return registry.Register("memory", OpenMemoryAsync).Register("file", OpenFileAsync);
+        return registry
+            .Register("memory", OpenMemoryAsync)
+            .Register("file", OpenFileAsync)
+            .Register("directory", OpenDirectoryAsync);
     }
 
     private static ValueTask<IBackend> OpenMemoryAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
@@ -25,4 +29,7 @@ public static class CoreBackends
 
     private static ValueTask<IBackend> OpenFileAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
         => new(FileBackend.Open(FileBackendOptions.PathOf(uri), FileBackendOptions.Parse(uri, options)));
+
+    private static ValueTask<IBackend> OpenDirectoryAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
+        => new(DirectoryBackend.Open(FileBackendOptions.PathOf(uri), DirectoryBackendOptions.Parse(uri, options)));
 }
