@@ -1,0 +1,265 @@
+using System.Buffers.Binary;
+using System.Text;
+using Farspan.Backends;
+using Farspan.Nbd.Protocol;
+
+namespace Farspan.Nbd.Client;
+
+/// <summary>
+/// The client's half of a negotiation: greeting, STARTTLS, the options, and the way into transmission. Speaks fixed newstyle, plain
+/// newstyle (which knows EXPORT_NAME only) and the old style. Blocking; not thread-safe.
+/// </summary>
+internal sealed class ClientHandshake
+{
+    private readonly NbdTransport _transport;
+    private readonly NbdClientOptions _options;
+    private OptionChannel _channel;
+    private ExportDescription? _oldStyle;
+    private bool _isFixed;
+    private bool _noZeroes;
+
+    public ClientHandshake(NbdTransport transport, NbdClientOptions options)
+    {
+        _transport = transport;
+        _options = options;
+        _channel = new OptionChannel(transport.Stream);
+    }
+
+    /// <summary>Whether options other than EXPORT_NAME can be sent.</summary>
+    public bool KnowsOptions => _oldStyle is null && _isFixed;
+
+    /// <summary>The style in the words of the protocol.</summary>
+    public string Style => _oldStyle is not null ? "oldstyle" : _isFixed ? "newstyle-fixed" : "newstyle";
+
+    public bool StructuredReplies { get; private set; }
+
+    public bool ExtendedHeaders { get; private set; }
+
+    /// <summary>Goes all the way: afterwards the stream is in transmission.</summary>
+    public static ExportDescription Enter(NbdTransport transport, NbdClientOptions options)
+    {
+        var handshake = new ClientHandshake(transport, options);
+        handshake.Greet();
+        if (!handshake.KnowsOptions)
+            return handshake.EnterByName();
+        handshake.AgreeOnReplies();
+        uint? context = handshake.SetAllocationContext(options.ExportName);
+        if (handshake.TryGo(NbdOption.Go, options.ExportName, [NbdInfo.BlockSize]) is { } answer)
+            return answer.Export with { StructuredReplies = handshake.StructuredReplies, ExtendedHeaders = handshake.ExtendedHeaders, AllocationContext = context };
+        return handshake.EnterByName() with { AllocationContext = context };
+    }
+
+    /// <summary>Exchanges greetings and, where it was asked for, goes over to TLS.</summary>
+    public void Greet()
+    {
+        Span<byte> magic = stackalloc byte[16];
+        _channel.ReadExactly(magic);
+        if (BinaryPrimitives.ReadUInt64BigEndian(magic) != NbdConstants.ServerMagic)
+            throw NbdFailure.Protocol("what answers there is no NBD server");
+        ulong style = BinaryPrimitives.ReadUInt64BigEndian(magic[8..]);
+        if (style == NbdConstants.OldStyleMagic)
+        {
+            GreetOldStyle();
+            return;
+        }
+
+        if (style != NbdConstants.OptionMagic)
+            throw NbdFailure.Protocol($"its greeting has the unknown magic number 0x{style:x16}");
+        Span<byte> flagBytes = stackalloc byte[4];
+        _channel.ReadExactly(flagBytes[..2]);
+        var flags = (NbdHandshakeFlags)BinaryPrimitives.ReadUInt16BigEndian(flagBytes);
+        _isFixed = (flags & NbdHandshakeFlags.FixedNewstyle) != 0;
+        _noZeroes = (flags & NbdHandshakeFlags.NoZeroes) != 0;
+        var answer = (_isFixed ? NbdClientFlags.FixedNewstyle : 0) | (_noZeroes ? NbdClientFlags.NoZeroes : 0);
+        BinaryPrimitives.WriteUInt32BigEndian(flagBytes, (uint)answer);
+        _channel.Write(flagBytes);
+        if (_options.Tls is not null)
+            StartTls(_options.Tls);
+    }
+
+    /// <summary>Asks for extended headers, then for structured replies; a server without them answers in the plain form.</summary>
+    public void AgreeOnReplies()
+    {
+        ExtendedHeaders = TryAgree(NbdOption.ExtendedHeaders);
+        StructuredReplies = ExtendedHeaders || TryAgree(NbdOption.StructuredReply);
+    }
+
+    /// <summary>Asks to be told allocation; null where the server cannot.</summary>
+    public uint? SetAllocationContext(string export)
+    {
+        if (!StructuredReplies)
+            return null;
+        uint? id = null;
+        Context(NbdOption.SetMetaContext, export, [NbdConstants.BaseAllocation], (contextId, name) =>
+        {
+            if (name != NbdConstants.BaseAllocation)
+                throw NbdFailure.Protocol("it selected a metadata context that was not asked for");
+            if (id is not null)
+                throw NbdFailure.Protocol("it selected a metadata context twice");
+            id = contextId;
+        });
+        return id;
+    }
+
+    /// <summary>The names of the metadata contexts that the server has for an export.</summary>
+    public IReadOnlyList<string> ListContexts(string export)
+    {
+        var names = new List<string>();
+        if (StructuredReplies)
+            Context(NbdOption.ListMetaContext, export, [], (_, name) => names.Add(name));
+        return names;
+    }
+
+    /// <summary>Sends GO or INFO; null where the server does not know the option.</summary>
+    /// <exception cref="BackendException">The server refused.</exception>
+    public ExportAnswer? TryGo(NbdOption option, string export, ReadOnlySpan<NbdInfo> wanted)
+    {
+        var data = new List<byte>();
+        OptionChannel.PutString(data, export);
+        OptionChannel.PutUInt16(data, (ushort)wanted.Length);
+        foreach (var info in wanted)
+            OptionChannel.PutUInt16(data, (ushort)info);
+        _channel.Send(option, data.ToArray());
+        var answer = new ExportAnswer();
+        while (true)
+        {
+            var (type, reply) = _channel.ReadReply(option);
+            switch (type)
+            {
+                case NbdOptionReply.Ack:
+                    _ = answer.Export;
+                    return answer;
+                case NbdOptionReply.Info:
+                    answer.Add(reply);
+                    break;
+                case NbdOptionReply.ErrorUnsupported:
+                    return null;
+                default:
+                    throw Unexpected($"The server refuses export '{export}'", option, type, reply);
+            }
+        }
+    }
+
+    /// <summary>The names and descriptions of the exports that the server lists.</summary>
+    public IReadOnlyList<NbdExport> List()
+    {
+        var exports = new List<NbdExport>();
+        _channel.Send(NbdOption.List, []);
+        while (true)
+        {
+            var (type, reply) = _channel.ReadReply(NbdOption.List);
+            if (type == NbdOptionReply.Ack)
+                return exports;
+            if (type != NbdOptionReply.Server)
+                throw Unexpected("The server does not list its exports", NbdOption.List, type, reply);
+            ReadOnlySpan<byte> rest = reply;
+            string name = OptionChannel.TakeString(ref rest);
+            exports.Add(new NbdExport { Name = name, Description = rest.IsEmpty ? null : Encoding.UTF8.GetString(rest) });
+        }
+    }
+
+    /// <summary>Takes leave without entering transmission. The answer is of no interest.</summary>
+    public void Abort()
+    {
+        if (KnowsOptions)
+            _channel.Send(NbdOption.Abort, []);
+    }
+
+    /// <summary>Enters with EXPORT_NAME, or as the old style does, by itself.</summary>
+    public ExportDescription EnterByName()
+    {
+        if (_oldStyle is not null)
+            return _oldStyle;
+        byte[] name = Encoding.UTF8.GetBytes(_options.ExportName);
+        _channel.Send(NbdOption.ExportName, name);
+        Span<byte> reply = stackalloc byte[10];
+        try
+        {
+            _channel.ReadExactly(reply);
+        }
+        catch (BackendException error) when (error.Error == BackendError.Disconnected)
+        {
+            throw new BackendException(
+                BackendError.NotFound, $"The server closed the connection when it was asked for export '{_options.ExportName}'; it seems not to have it.", error);
+        }
+
+        var export = ExportAnswer.Describe(BinaryPrimitives.ReadUInt64BigEndian(reply), BinaryPrimitives.ReadUInt16BigEndian(reply[8..]));
+        if (!_noZeroes)
+            _channel.ReadExactly(stackalloc byte[NbdConstants.ExportNamePadding]);
+        return export with { StructuredReplies = StructuredReplies, ExtendedHeaders = ExtendedHeaders };
+    }
+
+    private void GreetOldStyle()
+    {
+        if (_options.Tls is not null)
+            throw new BackendException(BackendError.AccessDenied, "The server speaks the old style, which has no TLS, and TLS was asked for.");
+        if (_options.ExportName.Length > 0)
+            throw new BackendException(BackendError.NotFound, $"The server speaks the old style, which has one export without a name, not '{_options.ExportName}'.");
+        Span<byte> rest = stackalloc byte[12];
+        _channel.ReadExactly(rest);
+        _oldStyle = ExportAnswer.Describe(BinaryPrimitives.ReadUInt64BigEndian(rest), BinaryPrimitives.ReadUInt16BigEndian(rest[10..]));
+        _channel.ReadExactly(stackalloc byte[NbdConstants.ExportNamePadding]);
+    }
+
+    private void StartTls(NbdTlsOptions tls)
+    {
+        if (!_isFixed)
+            throw new BackendException(BackendError.AccessDenied, "The server speaks plain newstyle, which has no TLS, and TLS was asked for.");
+        _channel.Send(NbdOption.StartTls, []);
+        var (type, reply) = _channel.ReadReply(NbdOption.StartTls);
+        if (type != NbdOptionReply.Ack)
+        {
+            if ((type & NbdOptionReply.Error) == 0)
+                throw NbdFailure.Protocol($"its answer to StartTls has type {(uint)type}");
+            throw new BackendException(
+                BackendError.AccessDenied, $"The server offers no TLS, and TLS was asked for{NbdFailure.ServerText(reply)}.", isTransient: false);
+        }
+
+        _transport.Upgrade(TlsUpgrade.Authenticate(_transport.Stream, tls, _options.Endpoint));
+        _channel = new OptionChannel(_transport.Stream);
+    }
+
+    private bool TryAgree(NbdOption option)
+    {
+        _channel.Send(option, []);
+        var (type, reply) = _channel.ReadReply(option);
+        if (type == NbdOptionReply.Ack)
+            return true;
+        if ((type & NbdOptionReply.Error) == 0 || type == NbdOptionReply.ErrorTlsRequired)
+            throw Unexpected("The server refuses to negotiate", option, type, reply);
+        return false;
+    }
+
+    private void Context(NbdOption option, string export, ReadOnlySpan<string> queries, Action<uint, string> found)
+    {
+        var data = new List<byte>();
+        OptionChannel.PutString(data, export);
+        OptionChannel.PutUInt32(data, (uint)queries.Length);
+        foreach (string query in queries)
+            OptionChannel.PutString(data, query);
+        _channel.Send(option, data.ToArray());
+        while (true)
+        {
+            var (type, reply) = _channel.ReadReply(option);
+            if (type == NbdOptionReply.MetaContext)
+            {
+                if (reply.Length < 4)
+                    throw NbdFailure.Protocol("a metadata context is shorter than its number");
+                found(BinaryPrimitives.ReadUInt32BigEndian(reply), Encoding.UTF8.GetString(reply.AsSpan(4)));
+            }
+            else if (type is NbdOptionReply.ErrorTlsRequired || (type & NbdOptionReply.Error) == 0 && type != NbdOptionReply.Ack)
+            {
+                throw Unexpected("The server refuses to negotiate", option, type, reply);
+            }
+            else
+            {
+                return;
+            }
+        }
+    }
+
+    private static BackendException Unexpected(string what, NbdOption option, NbdOptionReply type, byte[] reply)
+        => (type & NbdOptionReply.Error) != 0
+            ? OptionChannel.Refused(what, type, reply)
+            : NbdFailure.Protocol($"its answer to {option} has type {(uint)type}");
+}

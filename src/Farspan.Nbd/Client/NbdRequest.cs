@@ -1,0 +1,152 @@
+using System.Threading.Tasks.Sources;
+using Farspan.Backends;
+using Farspan.Nbd.Protocol;
+
+namespace Farspan.Nbd.Client;
+
+/// <summary>
+/// One request and the task that its caller waits on; used again after that. All but the completion belongs to the link's gate. The caller's
+/// buffer is his again when the task completes, so a request whose buffer is being sent from or received into at that moment
+/// (<see cref="Pins"/>) only gets its <see cref="Verdict"/>, and completes when the last pin is gone.
+/// </summary>
+internal sealed class NbdRequest(NbdLink link) : IValueTaskSource
+{
+    private ManualResetValueTaskSourceCore<bool> _completion = new() { RunContinuationsAsynchronously = true };
+    private CancellationTokenRegistration _registration;
+    private CancellationToken _cancellationToken;
+
+    public NbdCommand Command { get; private set; }
+
+    public NbdCommandFlags Flags { get; private set; }
+
+    public long Offset { get; private set; }
+
+    public long Length { get; private set; }
+
+    public Memory<byte> Target { get; private set; }
+
+    public ReadOnlyMemory<byte> Payload { get; private set; }
+
+    /// <summary>Where the answer to BLOCK_STATUS goes.</summary>
+    public List<Extent>? Extents { get; private set; }
+
+    public int ExtentLimit { get; private set; }
+
+    /// <summary>Order of the calls; what is sent again after a loss goes in this order.</summary>
+    public long Sequence { get; set; }
+
+    /// <summary>The clock's timestamp after which the caller is told that it took too long.</summary>
+    public long Deadline { get; set; }
+
+    /// <summary>Whether the connection was lost under it before; the extra time for that is given once.</summary>
+    public bool MetLoss { get; set; }
+
+    /// <summary>What had arrived on the connection when it was put there; no more since then means a silent peer.</summary>
+    public long ArrivalsBefore { get; set; }
+
+    /// <summary>For FLUSH: how many writes were acknowledged when it was called, all of which it makes durable.</summary>
+    public long FlushMark { get; set; }
+
+    public RequestPlace Place { get; set; }
+
+    public NbdConnection? Connection { get; set; }
+
+    public ReplySlot? Slot { get; set; }
+
+    public int Pins { get; set; }
+
+    public RequestVerdict Verdict { get; set; }
+
+    /// <summary>The failure that goes with a verdict, or null for success.</summary>
+    public Exception? Failure { get; set; }
+
+    public NbdRequest? Next { get; set; }
+
+    public NbdRequest? Previous { get; set; }
+
+    public short Version => _completion.Version;
+
+    public void Prepare(NbdCommand command, NbdCommandFlags flags, long offset, long length)
+    {
+        Command = command;
+        Flags = flags;
+        Offset = offset;
+        Length = length;
+    }
+
+    public void PrepareRead(long offset, Memory<byte> target)
+    {
+        Prepare(NbdCommand.Read, NbdCommandFlags.None, offset, target.Length);
+        Target = target;
+    }
+
+    public void PrepareWrite(long offset, ReadOnlyMemory<byte> payload)
+    {
+        Prepare(NbdCommand.Write, NbdCommandFlags.None, offset, payload.Length);
+        Payload = payload;
+    }
+
+    public void PrepareStatus(long offset, long length, int limit, List<Extent> extents)
+    {
+        Prepare(NbdCommand.BlockStatus, NbdCommandFlags.None, offset, length);
+        Extents = extents;
+        ExtentLimit = limit;
+    }
+
+    /// <summary>Lets the token end the wait. Called by the caller, once, after the request was submitted and before he sees the task.</summary>
+    public void Watch(CancellationToken cancellationToken)
+    {
+        if (!cancellationToken.CanBeCanceled)
+            return;
+        _cancellationToken = cancellationToken;
+        _registration = cancellationToken.UnsafeRegister(static state => ((NbdRequest)state!).Cancel(), this);
+    }
+
+    /// <summary>Completes the task; its continuation runs elsewhere. Called once, outside the gate or in it.</summary>
+    public void Complete(Exception? failure)
+    {
+        if (failure is null)
+            _completion.SetResult(result: true);
+        else
+            _completion.SetException(failure);
+    }
+
+    public ValueTaskSourceStatus GetStatus(short token) => _completion.GetStatus(token);
+
+    public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
+        => _completion.OnCompleted(continuation, state, token, flags);
+
+    public void GetResult(short token)
+    {
+        // Waits for a cancellation that is being delivered: it must not meet the next use of this object.
+        _registration.Dispose();
+        try
+        {
+            _completion.GetResult(token);
+        }
+        finally
+        {
+            Clear();
+            link.Recycle(this);
+        }
+    }
+
+    private void Cancel() => link.Abandon(this, new OperationCanceledException(_cancellationToken));
+
+    private void Clear()
+    {
+        _completion.Reset();
+        _registration = default;
+        _cancellationToken = default;
+        Target = default;
+        Payload = default;
+        Extents = null;
+        ExtentLimit = 0;
+        MetLoss = false;
+        Place = RequestPlace.Idle;
+        Connection = null;
+        Slot = null;
+        Verdict = RequestVerdict.None;
+        Failure = null;
+    }
+}

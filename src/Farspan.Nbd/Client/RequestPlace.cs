@@ -1,0 +1,20 @@
+namespace Farspan.Nbd.Client;
+
+/// <summary>Where a request is.</summary>
+internal enum RequestPlace
+{
+    /// <summary>Not submitted.</summary>
+    Idle,
+
+    /// <summary>Waiting for a place in a connection, or for a connection.</summary>
+    Waiting,
+
+    /// <summary>In a slot of a connection.</summary>
+    Sent,
+
+    /// <summary>Out of its slot, but its buffer is in use for a moment more.</summary>
+    Leaving,
+
+    /// <summary>Completed.</summary>
+    Done,
+}

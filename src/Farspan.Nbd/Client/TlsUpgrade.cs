@@ -1,0 +1,74 @@
+using System.Net.Security;
+using System.Security.Authentication;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
+using Farspan.Backends;
+using Farspan.Transports;
+
+namespace Farspan.Nbd.Client;
+
+/// <summary>TLS on the client's side, with certificates named as other NBD programs name them.</summary>
+internal static class TlsUpgrade
+{
+    /// <summary>Runs the TLS handshake on <paramref name="stream"/>. Blocking.</summary>
+    /// <exception cref="BackendException">A file cannot be read, or the server is not who it should be.</exception>
+    public static SslStream Authenticate(Stream stream, NbdTlsOptions options, StreamEndpoint endpoint)
+    {
+        string? host = options.HostName ?? endpoint.Host;
+        if (host is null && options.VerifyPeer)
+        {
+            throw new BackendException(
+                BackendError.Invalid, $"TLS to {endpoint}: a Unix socket has no host name to check; give one with tls-hostname=NAME, or tls-verify-peer=off.");
+        }
+
+        var settings = new SslClientAuthenticationOptions { TargetHost = host ?? "", EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13 };
+        if (!options.VerifyPeer)
+        {
+#pragma warning disable CA5359 // The user asked for this with tls-verify-peer=off.
+            settings.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
+#pragma warning restore CA5359
+        }
+
+        if (options.CertificateDirectory is not null)
+            LoadCertificates(options.CertificateDirectory, settings);
+        var encrypted = new SslStream(stream, leaveInnerStreamOpen: false);
+        try
+        {
+            encrypted.AuthenticateAsClient(settings);
+            return encrypted;
+        }
+        catch (AuthenticationException error)
+        {
+            encrypted.Dispose();
+            string reason = error.InnerException is null ? error.Message : $"{error.Message} {error.InnerException.Message}";
+            throw new BackendException(BackendError.AccessDenied, $"TLS to {endpoint} failed: {reason.TrimEnd('.')}.", error, isTransient: false);
+        }
+        catch
+        {
+            encrypted.Dispose();
+            throw;
+        }
+    }
+
+    private static void LoadCertificates(string directory, SslClientAuthenticationOptions settings)
+    {
+        string authorities = Path.Combine(directory, "ca-cert.pem");
+        string certificate = Path.Combine(directory, "client-cert.pem");
+        string key = Path.Combine(directory, "client-key.pem");
+        try
+        {
+            var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
+            policy.CustomTrustStore.ImportFromPemFile(authorities);
+            settings.CertificateChainPolicy = policy;
+            if (File.Exists(certificate))
+            {
+                var own = X509Certificate2.CreateFromPemFile(certificate, key);
+                settings.ClientCertificateContext = SslStreamCertificateContext.Create(own, additionalCertificates: null, offline: true);
+            }
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
+        {
+            throw new BackendException(BackendError.Invalid, $"The certificates for TLS in {directory} cannot be read: {error.Message.TrimEnd('.')}.", error, isTransient: false);
+        }
+    }
+}
