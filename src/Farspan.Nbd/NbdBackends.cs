@@ -1,12 +1,16 @@
 using Farspan.Backends;
 using Farspan.Nbd.Client;
+using Farspan.Stages;
 
 namespace Farspan.Nbd;
 
 /// <summary>Registers the backends of this project.</summary>
 public static class NbdBackends
 {
-    /// <summary>Registers <c>nbd:</c>, <c>nbd+unix:</c>, <c>nbds:</c> and <c>nbds+unix:</c>.</summary>
+    /// <summary>
+    /// Registers <c>nbd:</c>, <c>nbd+unix:</c>, <c>nbds:</c> and <c>nbds+unix:</c>. What is opened takes any offset and length, also where the
+    /// server has a minimum block size.
+    /// </summary>
     public static BackendRegistry AddNbdBackends(this BackendRegistry registry)
     {
         ArgumentNullException.ThrowIfNull(registry);
@@ -16,5 +20,8 @@ public static class NbdBackends
     }
 
     private static async ValueTask<IBackend> OpenAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
-        => await NbdClientBackend.ConnectAsync(NbdUri.Parse(uri, options), cancellationToken);
+    {
+        var client = await NbdClientBackend.ConnectAsync(NbdUri.Parse(uri, options), cancellationToken);
+        return client.BlockSizes.Minimum == 1 ? client : new ArbitraryAccessStage(client);
+    }
 }

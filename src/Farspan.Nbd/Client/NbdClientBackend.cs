@@ -59,7 +59,7 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
     /// <inheritdoc/>
     public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        BackendRange.Check(Length, offset, buffer.Length);
+        Check(offset, buffer.Length);
         if (buffer.Length > _part)
             return ReadPartsAsync(offset, buffer, cancellationToken);
         if (buffer.IsEmpty)
@@ -72,7 +72,7 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
     /// <inheritdoc/>
     public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        BackendRange.Check(Length, offset, buffer.Length);
+        Check(offset, buffer.Length);
         RefuseIfReadOnly();
         if (buffer.Length > _part)
             return WritePartsAsync(offset, buffer, cancellationToken);
@@ -87,8 +87,9 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
     /// <remarks>A server without the flush command is taken to write through: then this does nothing.</remarks>
     public ValueTask FlushAsync(CancellationToken cancellationToken = default)
     {
+        ObjectDisposedException.ThrowIf(_link.IsClosing, this);
         if (!_link.Export.Can(NbdTransmissionFlags.SendFlush) || IsReadOnly)
-            return default;
+            return cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled(cancellationToken) : default;
         var request = _link.Rent();
         request.Prepare(NbdCommand.Flush, NbdCommandFlags.None, 0, 0);
         return Submit(request, cancellationToken);
@@ -97,7 +98,7 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
     /// <inheritdoc/>
     ValueTask ITrim.TrimAsync(long offset, long length, CancellationToken cancellationToken)
     {
-        BackendRange.Check(Length, offset, length);
+        Check(offset, length);
         RefuseIfReadOnly();
         return RunRangeAsync(NbdCommand.Trim, NbdCommandFlags.None, offset, length, cancellationToken);
     }
@@ -105,7 +106,7 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
     /// <inheritdoc/>
     ValueTask IZero.ZeroAsync(long offset, long length, ZeroMode mode, CancellationToken cancellationToken)
     {
-        BackendRange.Check(Length, offset, length);
+        Check(offset, length);
         RefuseIfReadOnly();
         var flags = mode.HasFlag(ZeroMode.KeepAllocated) ? NbdCommandFlags.NoHole : NbdCommandFlags.None;
         if (!mode.HasFlag(ZeroMode.FastOnly))
@@ -119,7 +120,7 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
     async ValueTask IExtentSource.ListExtentsAsync(
         long offset, long length, int limit, ICollection<Extent> extents, CancellationToken cancellationToken)
     {
-        BackendRange.Check(Length, offset, length);
+        Check(offset, length);
         ArgumentOutOfRangeException.ThrowIfLessThan(limit, 1);
         ArgumentNullException.ThrowIfNull(extents);
         if (length == 0)
@@ -210,6 +211,24 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
 
         // The first part was fast. A refusal of a later one could not say that nothing was changed, so the rest may take its time.
         await RunRangeAsync(NbdCommand.WriteZeroes, flags, offset + first, length - first, cancellationToken);
+    }
+
+    private void Check(long offset, long length)
+    {
+        ObjectDisposedException.ThrowIf(_link.IsClosing, this);
+        BackendRange.Check(Length, offset, length);
+        if (((offset | length) & (BlockSizes.Minimum - 1)) != 0)
+            RefuseUnaligned(offset, length);
+    }
+
+    private void RefuseUnaligned(long offset, long length)
+    {
+        // The last block may be short.
+        if ((offset & (BlockSizes.Minimum - 1)) != 0 || offset + length != Length)
+        {
+            throw new BackendException(
+                BackendError.Invalid, $"{_options.Name} takes only multiples of {BlockSizes.Minimum} bytes, not {length} bytes at {offset}.");
+        }
     }
 
     private void RefuseIfReadOnly()

@@ -51,9 +51,9 @@ internal sealed class NbdLink
     /// <summary>Has something to read after a connection was lost, more connections are wanted, or the link closes.</summary>
     public ChannelReader<bool> Changes => _changed.Reader;
 
-    public bool IsUp => _isUp;
+    public bool IsUp => Volatile.Read(ref _isUp);
 
-    public bool IsClosing => _isClosing;
+    public bool IsClosing => Volatile.Read(ref _isClosing);
 
     /// <summary>Whether another connection would help. Read under the gate.</summary>
     public bool WantsConnection { get; private set; }

@@ -14,6 +14,7 @@ internal sealed class NbdSupervisor : IAsyncDisposable
     private readonly ITimer _timer;
     private readonly List<NbdConnection> _known = [];
     private readonly Task _loop;
+    private Task? _closing;
 
     public NbdSupervisor(NbdLink link, NbdConnection first)
     {
@@ -29,7 +30,13 @@ internal sealed class NbdSupervisor : IAsyncDisposable
     }
 
     /// <summary>Ends the calls that are under way, within the options' time for closing, and takes leave from the server.</summary>
-    public async ValueTask DisposeAsync()
+    public ValueTask DisposeAsync()
+    {
+        lock (_stop)
+            return new ValueTask(_closing ??= CloseAsync());
+    }
+
+    private async Task CloseAsync()
     {
         var connections = _link.BeginClose();
         using var limit = new CancellationTokenSource(_options.CloseTimeout, _options.Clock);

@@ -31,7 +31,7 @@ public sealed class PeerProcess : IAsyncDisposable
         _process = new Process { StartInfo = info };
         _process.OutputDataReceived += (_, line) => Append(_output, line.Data);
         _process.ErrorDataReceived += (_, line) => Append(_error, line.Data);
-        _process.Start();
+        PeerLauncher.Start(_process);
         _process.BeginOutputReadLine();
         _process.BeginErrorReadLine();
     }
