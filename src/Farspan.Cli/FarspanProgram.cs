@@ -68,6 +68,7 @@ internal static class FarspanProgram
         root.Add(new VersionOption());
         root.Add(MountCommand.Create());
         root.Add(UmountCommand.Create());
+        root.Add(CopyCommand.Create());
         root.Add(InfoCommand.Create());
         root.Add(DoctorCommand.Create());
         root.SetAction(result =>

@@ -1,4 +1,5 @@
 using Farspan.Backends;
+using Farspan.Linux;
 
 namespace Farspan.Cli;
 
@@ -6,5 +7,5 @@ namespace Farspan.Cli;
 internal static class Registry
 {
     /// <summary>A registry of all of them.</summary>
-    public static BackendRegistry Create() => new BackendRegistry().AddCoreBackends();
+    public static BackendRegistry Create() => new BackendRegistry().AddCoreBackends().AddLinuxBackends();
 }

@@ -109,11 +109,15 @@ internal sealed class BackendCopy
             return;
         }
 
-        if (_options.OnlyChanges && await FirstDifferenceAsync(piece, buffers, cancellationToken) is null)
-            return;
         var data = buffers.Source.AsMemory(0, (int)piece.Length);
-        if (!_options.OnlyChanges)
-            await ReadSourceAsync(piece.Offset, data, cancellationToken);
+        bool isEqual = false;
+        if (_options.OnlyChanges)
+            isEqual = await FirstDifferenceAsync(piece, buffers, cancellationToken) is null;
+        else
+            await _source.ReadAsync(piece.Offset, data, cancellationToken);
+        Progress.AddRead(data.Length);
+        if (isEqual)
+            return;
         if (!_options.Sparse)
         {
             await WriteAsync(piece.Offset, data, cancellationToken);
@@ -136,7 +140,7 @@ internal sealed class BackendCopy
         var reading = _destination.ReadAsync(piece.Offset, destination, cancellationToken).AsTask();
         try
         {
-            await ReadSourceAsync(piece.Offset, source, cancellationToken);
+            await _source.ReadAsync(piece.Offset, source, cancellationToken);
         }
         finally
         {
@@ -147,12 +151,6 @@ internal sealed class BackendCopy
         await reading;
         int equal = source.Span.CommonPrefixLength(destination.Span);
         return equal == source.Length ? null : piece.Offset + equal;
-    }
-
-    private async ValueTask ReadSourceAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
-    {
-        await _source.ReadAsync(offset, buffer, cancellationToken);
-        Progress.AddRead(buffer.Length);
     }
 
     private async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> data, CancellationToken cancellationToken)
