@@ -1,13 +1,19 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace Farspan.Cli;
 
-/// <summary>Turns the first SIGINT, SIGTERM or SIGHUP into a cancellation, so that a verb can clean up; a second one ends the process.</summary>
+/// <summary>
+/// Turns the first SIGINT, SIGTERM or SIGHUP into a cancellation, so that a verb can clean up; one that comes more than a second later ends
+/// the process. What comes sooner is an echo: <c>timeout</c> and others signal a process and its group.
+/// </summary>
 internal sealed class TerminationSignals : IDisposable
 {
+    private static readonly TimeSpan EchoTime = TimeSpan.FromSeconds(1);
+
     private readonly CancellationTokenSource _source = new();
     private readonly List<PosixSignalRegistration> _registrations = [];
-    private int _count;
+    private long _first;
 
     /// <summary>Registers the handlers.</summary>
     public TerminationSignals()
@@ -32,8 +38,14 @@ internal sealed class TerminationSignals : IDisposable
 
     private void Handle(PosixSignalContext context)
     {
-        if (Interlocked.Increment(ref _count) > 1)
+        long now = Stopwatch.GetTimestamp();
+        long first = Interlocked.CompareExchange(ref _first, now, 0);
+        if (first != 0)
+        {
+            context.Cancel = Stopwatch.GetElapsedTime(first, now) < EchoTime;
             return;
+        }
+
         context.Cancel = true;
         Name = context.Signal == PosixSignal.SIGINT ? "Ctrl-C" : context.Signal.ToString();
         _source.Cancel();

@@ -71,7 +71,7 @@ internal static class CopyCommand
         long started = Stopwatch.GetTimestamp();
         var report = await job.RunAsync(Registry.Create(), cancellationToken) with { Seconds = Stopwatch.GetElapsedTime(started).TotalSeconds };
         if (json)
-            await output.WriteLineAsync(JsonSerializer.Serialize(report, CliJson.Default.CopyReport));
+            await output.WriteLineAsync(JsonSerializer.Serialize(report, CliJson.Shapes.CopyReport));
         else if (!quiet)
             await output.WriteLineAsync(report.ToString());
         return ExitCodes.Done;

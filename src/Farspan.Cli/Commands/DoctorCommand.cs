@@ -27,7 +27,7 @@ internal static class DoctorCommand
             var output = result.InvocationConfiguration.Output;
             var report = await Examination.RunAsync(cancellationToken);
             if (result.GetValue(json))
-                await output.WriteLineAsync(JsonSerializer.Serialize(report, CliJson.Default.DoctorReport));
+                await output.WriteLineAsync(JsonSerializer.Serialize(report, CliJson.Shapes.DoctorReport));
             else
                 Print(report, output);
             return report.Ok ? ExitCodes.Done : throw Broken(report);

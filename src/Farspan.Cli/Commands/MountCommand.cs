@@ -69,7 +69,7 @@ internal static class MountCommand
                 return await ServeAsync(settings, (_, mounted) => report(mounted), error, cancellationToken, cancellationToken);
             var (line, exitCode) = await DetachedChild.StartAsync(Environment.GetCommandLineArgs()[1..], error, cancellationToken);
             if (line is not null)
-                report(JsonSerializer.Deserialize(line, CliJson.Default.MountedFile)!);
+                report(JsonSerializer.Deserialize(line, CliJson.Shapes.MountedFile)!);
             return exitCode;
         });
         return command;
@@ -85,7 +85,7 @@ internal static class MountCommand
             // A background process does not keep the directory that it was started in from being unmounted.
             if (!settings.DependsOnWorkingDirectory)
                 Environment.CurrentDirectory = "/";
-            DetachedChild.Ready(output, JsonSerializer.Serialize(mounted, CliJson.Default.MountedFile), process.Log);
+            DetachedChild.Ready(output, JsonSerializer.Serialize(mounted, CliJson.Shapes.MountedFile), process.Log);
         }
     }
 
@@ -101,7 +101,7 @@ internal static class MountCommand
     private static void Print(TextWriter output, MountedFile mounted, bool json, bool quiet)
     {
         if (json)
-            output.WriteLine(JsonSerializer.Serialize(mounted, CliJson.Default.MountedFile));
+            output.WriteLine(JsonSerializer.Serialize(mounted, CliJson.Shapes.MountedFile));
         else if (!quiet)
             output.WriteLine($"mounted {mounted.Remote} at {mounted.Path}, {ByteSize.Format(mounted.Length)}{(mounted.ReadOnly ? ", read-only" : "")}");
     }

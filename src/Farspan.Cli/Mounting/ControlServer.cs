@@ -60,10 +60,10 @@ internal sealed class ControlServer : IAsyncDisposable
         using var reader = new StreamReader(stream);
         try
         {
-            await WriteLineAsync(stream, JsonSerializer.Serialize(request, CliJson.Default.UnmountRequest), cancellationToken);
+            await WriteLineAsync(stream, JsonSerializer.Serialize(request, CliJson.Shapes.UnmountRequest), cancellationToken);
             string line = await reader.ReadLineAsync(cancellationToken)
                 ?? throw new IOException("The mount's process went away before it answered; its log may say why.");
-            return JsonSerializer.Deserialize(line, CliJson.Default.UnmountReply);
+            return JsonSerializer.Deserialize(line, CliJson.Shapes.UnmountReply);
         }
         catch (JsonException error)
         {
@@ -114,10 +114,10 @@ internal sealed class ControlServer : IAsyncDisposable
             length += count;
         }
 
-        var request = JsonSerializer.Deserialize(buffer.AsSpan(0, length), CliJson.Default.UnmountRequest);
+        var request = JsonSerializer.Deserialize(buffer.AsSpan(0, length), CliJson.Shapes.UnmountRequest);
         if (request is null)
             return;
         var reply = await _handle(request);
-        await WriteLineAsync(stream, JsonSerializer.Serialize(reply, CliJson.Default.UnmountReply), CancellationToken.None);
+        await WriteLineAsync(stream, JsonSerializer.Serialize(reply, CliJson.Shapes.UnmountReply), CancellationToken.None);
     }
 }

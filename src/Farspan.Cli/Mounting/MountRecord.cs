@@ -45,7 +45,7 @@ internal sealed record MountRecord(string Target, string Path, string Remote, in
     {
         string file = FileName;
         string unfinished = $"{file}.{Environment.ProcessId}";
-        File.WriteAllText(unfinished, JsonSerializer.Serialize(this, CliJson.Default.MountRecord));
+        File.WriteAllText(unfinished, JsonSerializer.Serialize(this, CliJson.Shapes.MountRecord));
         File.Move(unfinished, file, overwrite: true);
     }
 
@@ -67,7 +67,7 @@ internal sealed record MountRecord(string Target, string Path, string Remote, in
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllText(file), CliJson.Default.MountRecord);
+            return JsonSerializer.Deserialize(File.ReadAllText(file), CliJson.Shapes.MountRecord);
         }
         catch (Exception error) when (error is IOException or JsonException or UnauthorizedAccessException)
         {

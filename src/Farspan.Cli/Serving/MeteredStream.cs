@@ -82,6 +82,7 @@ internal sealed class MeteredStream(Stream inner, TrafficMeter meter) : Stream
     public override async ValueTask DisposeAsync()
     {
         await inner.DisposeAsync();
+        await base.DisposeAsync();
         GC.SuppressFinalize(this);
     }
 

@@ -14,7 +14,7 @@ internal sealed class ServeOutput(TextWriter output, bool json)
     {
         lock (_lock)
         {
-            foreach (string line in json ? [JsonSerializer.Serialize(happened, CliJson.Default.ServeEvent)] : Lines(happened))
+            foreach (string line in json ? [JsonSerializer.Serialize(happened, CliJson.Shapes.ServeEvent)] : Lines(happened))
                 output.WriteLine(line);
             output.Flush();
         }

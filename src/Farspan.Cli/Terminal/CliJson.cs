@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Farspan.Cli.Copying;
@@ -8,8 +9,6 @@ using Farspan.Cli.Serving;
 namespace Farspan.Cli.Terminal;
 
 /// <summary>Every JSON shape that the program reads or writes, generated when it is built so that start-up pays no reflection.</summary>
-[JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull)]
 [JsonSerializable(typeof(CopyReport))]
 [JsonSerializable(typeof(DoctorReport))]
 [JsonSerializable(typeof(MountRecord))]
@@ -17,4 +16,13 @@ namespace Farspan.Cli.Terminal;
 [JsonSerializable(typeof(ServeEvent))]
 [JsonSerializable(typeof(UnmountRequest))]
 [JsonSerializable(typeof(UnmountReply))]
-internal sealed partial class CliJson : JsonSerializerContext;
+internal sealed partial class CliJson : JsonSerializerContext
+{
+    /// <summary>The shapes, as the program writes them: camel case, nothing for null, URIs readable.</summary>
+    public static CliJson Shapes { get; } = new(new JsonSerializerOptions
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    });
+}
