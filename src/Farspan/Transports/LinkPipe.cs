@@ -112,7 +112,7 @@ internal sealed class LinkPipe : IDisposable
                 if (_headTaken < segment.Length)
                     break;
                 Drop();
-                moreRoom = Take(ref _moreRoom);
+                moreRoom ??= Take(ref _moreRoom);
             }
         }
 
