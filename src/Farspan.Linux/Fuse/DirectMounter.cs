@@ -8,6 +8,8 @@ internal sealed class DirectMounter : IFuseMounter
 {
     public const string Device = "/dev/fuse";
 
+    public bool MountsOnSockets => true;
+
     public SafeDescriptor Mount(MountTarget target, FuseMountOptions options, bool isReadOnly)
     {
         var device = new SafeDescriptor(Libc.Open(Device, Libc.O_RDWR | Libc.O_CLOEXEC, 0));

@@ -12,6 +12,8 @@ internal sealed unsafe class FusermountMounter : IFuseMounter
     private const string Program = "fusermount3";
     private const int SocketNumber = 3;
 
+    public bool MountsOnSockets => false;
+
     public SafeDescriptor Mount(MountTarget target, FuseMountOptions options, bool isReadOnly)
     {
         int* pair = stackalloc int[2];

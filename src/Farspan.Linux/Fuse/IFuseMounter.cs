@@ -5,6 +5,9 @@ namespace Farspan.Linux.Fuse;
 /// <summary>A way to mount and unmount: as root by system calls, as another user by <c>fusermount3</c>. The calls block.</summary>
 internal interface IFuseMounter
 {
+    /// <summary>Whether a socket can be mounted on, or regular files and directories alone.</summary>
+    bool MountsOnSockets { get; }
+
     /// <summary>Mounts, and returns the connection's <c>/dev/fuse</c>.</summary>
     /// <exception cref="Mounts.MountException">It was refused.</exception>
     SafeDescriptor Mount(MountTarget target, FuseMountOptions options, bool isReadOnly);

@@ -5,12 +5,16 @@ using Microsoft.Extensions.Logging;
 namespace Farspan.Linux.Fuse;
 
 /// <summary>
-/// The place where a file system is mounted: a directory, a regular file, or an absent path, for which an empty file
-/// is made, and removed again at the end. Nobody may read it; its owner may write it, without which fusermount3 would not mount on it.
+/// The place where a file system is mounted: a directory, a regular file, or an absent path, for which a placeholder is made, and removed
+/// again at the end.
 /// </summary>
+/// <remarks>
+/// The placeholder is a socket, which nobody can open: who comes just after the mount has ended must not write into a file that is about to
+/// vanish. fusermount3 mounts on regular files only; there it is an empty file that its owner alone may write.
+/// </remarks>
 internal sealed class MountTarget
 {
-    private const UnixFileMode PlaceholderMode = UnixFileMode.UserWrite;
+    private const int PlaceholderPermissions = 0x80;
 
     private MountTarget(string path, bool isDirectory, bool hasPlaceholder)
     {
@@ -33,53 +37,48 @@ internal sealed class MountTarget
         string path = Resolve(target);
         if (StaleMount.TryRemove(path, mounter))
             LogMessages.StaleMountRemoved(logger, path);
-        return Kind(path) switch
+        if (Status(path) is not { } status)
+            return MakePlaceholder(path, mounter);
+        if (IsPlaceholder(status) && Libc.Unlink(path) == 0)
+            return MakePlaceholder(path, mounter);
+        return (status.Mode & Libc.S_IFMT) switch
         {
             Libc.S_IFDIR => new MountTarget(path, isDirectory: true, hasPlaceholder: false),
-            Libc.S_IFREG => new MountTarget(path, isDirectory: false, hasPlaceholder: IsPlaceholder(path)),
-            null => MakePlaceholder(path),
+            Libc.S_IFREG => new MountTarget(path, isDirectory: false, hasPlaceholder: false),
             _ => throw new MountException($"Cannot mount at {target}: give a regular file, a directory, or a path where nothing is."),
         };
     }
 
-    /// <summary>Removes the placeholder, if it is still one. Nothing is mounted there any more.</summary>
+    /// <summary>Removes the placeholder. Nothing is mounted there any more.</summary>
+    /// <exception cref="MountException">It could not be removed, or somebody has written into it.</exception>
     public void Release()
     {
-        if (!HasPlaceholder)
+        if (!HasPlaceholder || MountInfo.Find(Path) is not null || Status(Path) is not { } status)
             return;
-        try
-        {
-            if (MountInfo.Find(Path) is null && IsPlaceholder(Path))
-                File.Delete(Path);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new MountException($"The empty file {Path} that was made to mount on could not be removed: {error.Message}", error);
-        }
+        if (!IsPlaceholder(status))
+            throw new MountException($"{Path} was written to after the mount had ended; what it holds has not reached the remote.");
+        if (Libc.Unlink(Path) != 0)
+            throw new MountException(LinuxError.Exception(LinuxError.Last, $"removing the placeholder {Path}").Message);
     }
 
-    private static MountTarget MakePlaceholder(string path)
+    private static MountTarget MakePlaceholder(string path, IFuseMounter mounter)
     {
-        using var placeholder = new SafeDescriptor(
-            Libc.Open(path, Libc.O_RDONLY | Libc.O_CREAT | Libc.O_EXCL | Libc.O_CLOEXEC, (uint)PlaceholderMode));
-        return placeholder.IsInvalid
-            ? throw new MountException($"Cannot mount at {path}: {LinuxError.Exception(LinuxError.Last, "creating an empty file there").Message}")
-            : new MountTarget(path, isDirectory: false, hasPlaceholder: true);
-    }
-
-    private static int? Kind(string path)
-    {
-        int flags = Libc.AT_SYMLINK_NOFOLLOW | Libc.AT_STATX_DONT_SYNC;
-        if (Libc.StatX(Libc.AT_FDCWD, path, flags, Libc.STATX_BASIC_STATS, out var status) == 0)
-            return status.Mode & Libc.S_IFMT;
-        return LinuxError.Last is Errno.ENOENT ? null : throw new MountException($"Cannot mount at {path}: {LinuxError.Exception(LinuxError.Last, "looking at it").Message}");
+        uint type = mounter.MountsOnSockets ? (uint)Libc.S_IFSOCK : Libc.S_IFREG;
+        return Libc.MakeNode(path, type | PlaceholderPermissions, 0) == 0
+            ? new MountTarget(path, isDirectory: false, hasPlaceholder: true)
+            : throw new MountException($"Cannot mount at {path}: {LinuxError.Exception(LinuxError.Last, "creating a placeholder there").Message}");
     }
 
     // A dead server leaves its placeholder behind; by its shape the next mount knows it for one, and removes it too.
-    private static bool IsPlaceholder(string path)
+    private static bool IsPlaceholder(FileStatus status)
+        => status.Mode == (Libc.S_IFSOCK | PlaceholderPermissions) || (status.Mode == (Libc.S_IFREG | PlaceholderPermissions) && status.Size == 0);
+
+    private static FileStatus? Status(string path)
     {
-        var file = new FileInfo(path);
-        return file is { Exists: true, Length: 0 } && file.LinkTarget is null && file.UnixFileMode == PlaceholderMode;
+        int flags = Libc.AT_SYMLINK_NOFOLLOW | Libc.AT_STATX_DONT_SYNC;
+        if (Libc.StatX(Libc.AT_FDCWD, path, flags, Libc.STATX_BASIC_STATS, out var status) == 0)
+            return status;
+        return LinuxError.Last is Errno.ENOENT ? null : throw new MountException(LinuxError.Exception(LinuxError.Last, $"Cannot mount at {path}").Message);
     }
 
     private static string Resolve(string target)

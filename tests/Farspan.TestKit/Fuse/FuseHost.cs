@@ -90,7 +90,8 @@ public sealed class FuseHost : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _watchdog.DisposeAsync();
-        await _process.SignalAsync("KILL");
+        if (!_process.HasExited)
+            await _process.SignalAsync("KILL");
         await FuseConnection.AbortAsync(_target);
         await _process.DisposeAsync();
     }

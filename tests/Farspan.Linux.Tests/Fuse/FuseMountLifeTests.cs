@@ -1,0 +1,142 @@
+using System.IO.Pipes;
+using Farspan.Backends;
+using Farspan.Linux.Fuse;
+using Farspan.Linux.Interop;
+using Farspan.Mounts;
+using Farspan.TestKit;
+using Farspan.TestKit.Fuse;
+using Farspan.TestKit.Peers;
+using Xunit;
+
+namespace Farspan.Linux.Tests.Fuse;
+
+/// <summary>Mounts that this process serves, and therefore never touches.</summary>
+public sealed class FuseMountLifeTests
+{
+    [RequiresFact("root", "fuse", "head")]
+    public async Task TwoHundredMounts_LeaveNothingBehind()
+    {
+        using var directory = new TemporaryDirectory();
+        await using var backend = new MemoryBackend(1 << 20);
+        for (int i = 0; i < 200; i++)
+        {
+            await using var mount = await FuseMount.MountAsync(backend, directory["disk"]);
+            if (i % 20 == 0)
+                Assert.Equal(new string('\0', 100), (await PeerProcess.RunOkAsync("head", ["-c", "100", mount.Path])).TrimEnd('\n'));
+            if (i % 2 == 0)
+                await mount.UnmountAsync();
+        }
+
+        Assert.Empty(Directory.GetFileSystemEntries(directory.Path));
+        Assert.Empty(FuseConnection.Mounts(directory.Path));
+        // A thread is joined before its entry in /proc goes.
+        await FuseMountTroubleTests.UntilAsync(() => !Threads().Any(name => name.StartsWith("fuse ", StringComparison.Ordinal)));
+        Assert.DoesNotContain("/dev/fuse", Descriptors());
+    }
+
+    [RequiresFact("root", "fuse")]
+    public async Task UnmountAndDispose_FromManySides_HappenOnce()
+    {
+        using var directory = new TemporaryDirectory();
+        await using var backend = new MemoryBackend(1 << 20);
+        var mount = await FuseMount.MountAsync(backend, directory["disk"]);
+        await Task.WhenAll(Enumerable.Range(0, 16).Select(i => Task.Run(async () =>
+        {
+            if (i % 2 == 0)
+                await mount.UnmountAsync();
+            else
+                await mount.DisposeAsync();
+        })));
+        await mount.Completion;
+        await mount.UnmountAsync();
+        await mount.DisposeAsync();
+        Assert.Empty(Directory.GetFileSystemEntries(directory.Path));
+    }
+
+    [RequiresFact("root", "fuse")]
+    public async Task TwoMountsUponEachOther_AreTakenDownInTurn()
+    {
+        using var directory = new TemporaryDirectory();
+        await using var lower = new MemoryBackend(1 << 20);
+        await using var upper = new MemoryBackend(2 << 20);
+        await using var first = await FuseMount.MountAsync(lower, directory["disk"]);
+        await using var second = await FuseMount.MountAsync(upper, directory["disk"]);
+        Assert.Equal(2, FuseConnection.Mounts(directory.Path).Count);
+        await second.UnmountAsync();
+        Assert.Single(FuseConnection.Mounts(directory.Path));
+        await first.UnmountAsync();
+        Assert.Empty(Directory.GetFileSystemEntries(directory.Path));
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task CancelledMount_MakesNothing()
+    {
+        using var directory = new TemporaryDirectory();
+        await using var backend = new MemoryBackend(1 << 20);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => FuseMount.MountAsync(backend, directory["disk"], cancellationToken: new CancellationToken(canceled: true)));
+        Assert.Empty(Directory.GetFileSystemEntries(directory.Path));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task DeviceThatSendsNoise_EndsTheSession_AndSaysSo()
+    {
+        await using var pipe = new AnonymousPipeServerStream(PipeDirection.Out, HandleInheritability.None);
+        await using var backend = new MemoryBackend(1 << 20);
+        var reading = new SafeDescriptor((int)pipe.ClientSafePipeHandle.DangerousGetHandle());
+        pipe.ClientSafePipeHandle.SetHandleAsInvalid();
+        var options = new FuseMountOptions { Threads = 3 };
+        var settings = new FuseFileSettings
+        {
+            IsReadOnly = false,
+            Mode = 0x180,
+            OwnerId = 0,
+            GroupId = 0,
+            MaximumRequestLength = 1 << 20,
+            MaximumBackground = 4,
+            UseWritebackCache = false,
+            IgnoreOpenTruncation = false,
+            Clock = TimeProvider.System,
+        };
+        var session = new FuseSession(reading, backend, settings, options, "noise");
+        session.Start();
+        await pipe.WriteAsync("this is no request at all, in as many bytes as one header has"u8.ToArray());
+        await session.ReadersEnded;
+        var error = await Assert.ThrowsAsync<MountException>(session.FinishAsync);
+        Assert.Contains("A thread that serves the mount failed", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Stop_EndsThreadsThatWaitInTheKernel()
+    {
+        await using var pipe = new AnonymousPipeServerStream(PipeDirection.Out, HandleInheritability.None);
+        await using var backend = new MemoryBackend(1 << 20);
+        using var device = new FuseDevice(new SafeDescriptor((int)pipe.ClientSafePipeHandle.DangerousGetHandle()));
+        pipe.ClientSafePipeHandle.SetHandleAsInvalid();
+        using var pool = new FuseRequestPool(4, 1 << 20);
+        using var rig = new ServerRig(backend);
+        var ended = new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var reader = new FuseReader(device, rig.Server, pool, ended.SetResult, "reader");
+        reader.Start();
+        Assert.False(ended.Task.IsCompleted);
+        await Task.Run(reader.Stop);
+        Assert.Null(await ended.Task);
+    }
+
+    private static IEnumerable<string> Threads()
+        => Directory.GetDirectories("/proc/self/task").Select(t => File.Exists($"{t}/comm") ? ReadOrEmpty($"{t}/comm") : "");
+
+    private static IEnumerable<string> Descriptors() => Directory.GetFiles("/proc/self/fd").Select(f => File.ResolveLinkTarget(f, returnFinalTarget: false)?.FullName ?? "");
+
+    private static string ReadOrEmpty(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path);
+        }
+        catch (IOException)
+        {
+            return "";
+        }
+    }
+}
