@@ -114,12 +114,10 @@ internal sealed class ClientHandshake
     /// <exception cref="BackendException">The server refused.</exception>
     public ExportAnswer? TryGo(NbdOption option, string export, ReadOnlySpan<NbdInfo> wanted)
     {
-        var data = new List<byte>();
-        OptionChannel.PutString(data, export);
-        OptionChannel.PutUInt16(data, (ushort)wanted.Length);
-        foreach (var info in wanted)
-            OptionChannel.PutUInt16(data, (ushort)info);
-        _channel.Send(option, data.ToArray());
+        byte[] name = Encoding.UTF8.GetBytes(export);
+        byte[] data = new byte[ExportInfoRequest.SizeOf(name.Length, wanted.Length)];
+        ExportInfoRequest.Write(data, name, wanted);
+        _channel.Send(option, data);
         var answer = new ExportAnswer();
         while (true)
         {
@@ -141,9 +139,9 @@ internal sealed class ClientHandshake
     }
 
     /// <summary>The names and descriptions of the exports that the server lists.</summary>
-    public IReadOnlyList<NbdExport> List()
+    public IReadOnlyList<NbdExportDetails> List()
     {
-        var exports = new List<NbdExport>();
+        var exports = new List<NbdExportDetails>();
         _channel.Send(NbdOption.List, []);
         while (true)
         {
@@ -152,9 +150,13 @@ internal sealed class ClientHandshake
                 return exports;
             if (type != NbdOptionReply.Server)
                 throw Unexpected("The server does not list its exports", NbdOption.List, type, reply);
-            ReadOnlySpan<byte> rest = reply;
-            string name = OptionChannel.TakeString(ref rest);
-            exports.Add(new NbdExport { Name = name, Description = rest.IsEmpty ? null : Encoding.UTF8.GetString(rest) });
+            if (!ExportListing.TryRead(reply, out var listing))
+                throw NbdFailure.Protocol("an entry of its list of exports is malformed");
+            exports.Add(new NbdExportDetails
+            {
+                Name = OptionChannel.Text(listing.Name),
+                Description = listing.Description.IsEmpty ? null : OptionChannel.Text(listing.Description),
+            });
         }
     }
 
@@ -172,7 +174,7 @@ internal sealed class ClientHandshake
             return _oldStyle;
         byte[] name = Encoding.UTF8.GetBytes(_options.ExportName);
         _channel.Send(NbdOption.ExportName, name);
-        Span<byte> reply = stackalloc byte[10];
+        Span<byte> reply = stackalloc byte[ExportSummary.Size];
         try
         {
             _channel.ReadExactly(reply);
@@ -183,7 +185,8 @@ internal sealed class ClientHandshake
                 BackendError.NotFound, $"The server closed the connection when it was asked for export '{_options.ExportName}'; it seems not to have it.", error);
         }
 
-        var export = ExportAnswer.Describe(BinaryPrimitives.ReadUInt64BigEndian(reply), BinaryPrimitives.ReadUInt16BigEndian(reply[8..]));
+        ExportSummary.TryRead(reply, out var summary);
+        var export = ExportAnswer.Describe(summary);
         if (!_noZeroes)
             _channel.ReadExactly(stackalloc byte[NbdConstants.ExportNamePadding]);
         return export with { StructuredReplies = StructuredReplies, ExtendedHeaders = ExtendedHeaders };
@@ -197,7 +200,8 @@ internal sealed class ClientHandshake
             throw new BackendException(BackendError.NotFound, $"The server speaks the old style, which has one export without a name, not '{_options.ExportName}'.");
         Span<byte> rest = stackalloc byte[12];
         _channel.ReadExactly(rest);
-        _oldStyle = ExportAnswer.Describe(BinaryPrimitives.ReadUInt64BigEndian(rest), BinaryPrimitives.ReadUInt16BigEndian(rest[10..]));
+        _oldStyle = ExportAnswer.Describe(new ExportSummary(
+            BinaryPrimitives.ReadUInt64BigEndian(rest), (NbdTransmissionFlags)BinaryPrimitives.ReadUInt16BigEndian(rest[10..])));
         _channel.ReadExactly(stackalloc byte[NbdConstants.ExportNamePadding]);
     }
 
@@ -232,20 +236,18 @@ internal sealed class ClientHandshake
 
     private void Context(NbdOption option, string export, ReadOnlySpan<string> queries, Action<uint, string> found)
     {
-        var data = new List<byte>();
-        OptionChannel.PutString(data, export);
-        OptionChannel.PutUInt32(data, (uint)queries.Length);
-        foreach (string query in queries)
-            OptionChannel.PutString(data, query);
-        _channel.Send(option, data.ToArray());
+        byte[] exportName = Encoding.UTF8.GetBytes(export);
+        byte[] data = new byte[MetaContextRequest.SizeOf(exportName, queries)];
+        MetaContextRequest.Write(data, exportName, queries);
+        _channel.Send(option, data);
         while (true)
         {
             var (type, reply) = _channel.ReadReply(option);
             if (type == NbdOptionReply.MetaContext)
             {
-                if (reply.Length < 4)
-                    throw NbdFailure.Protocol("a metadata context is shorter than its number");
-                found(BinaryPrimitives.ReadUInt32BigEndian(reply), Encoding.UTF8.GetString(reply.AsSpan(4)));
+                if (!MetaContextReply.TryRead(reply, out var context))
+                    throw NbdFailure.Protocol("a metadata context is malformed");
+                found(context.Id, OptionChannel.Text(context.Name));
             }
             else if (type is NbdOptionReply.ErrorTlsRequired || (type & NbdOptionReply.Error) == 0 && type != NbdOptionReply.Ack)
             {

@@ -1,25 +1,14 @@
 using System.Buffers.Binary;
 using System.Numerics;
-using System.Text;
 using Farspan.Nbd.Protocol;
 
 namespace Farspan.Nbd.Client;
 
-/// <summary>
-/// Gathers the information replies to GO or INFO, each of which starts with two bytes of type.
-/// <code>
-/// EXPORT       2  8  size          10  2  transmission flags
-/// NAME         2  …  text
-/// DESCRIPTION  2  …  text
-/// BLOCK_SIZE   2  4  minimum        6  4  preferred            10  4  maximum
-/// </code>
-/// </summary>
+/// <summary>Gathers the information replies to GO or INFO: two bytes of type, then what belongs to it.</summary>
 internal sealed class ExportAnswer
 {
     private ExportDescription? _export;
     private (int Minimum, int Preferred, uint Maximum)? _blocks;
-
-    public string? Name { get; private set; }
 
     public string? Text { get; private set; }
 
@@ -42,24 +31,21 @@ internal sealed class ExportAnswer
         if (data.Length < 2)
             throw NbdFailure.Protocol("an information reply is shorter than its type");
         var type = (NbdInfo)BinaryPrimitives.ReadUInt16BigEndian(data);
+        data = data[2..];
         switch (type)
         {
             case NbdInfo.Export:
-                Require(type, data, 12);
-                _export = Describe(BinaryPrimitives.ReadUInt64BigEndian(data[2..]), BinaryPrimitives.ReadUInt16BigEndian(data[10..]));
-                break;
-            case NbdInfo.Name:
-                Name = Encoding.UTF8.GetString(data[2..]);
+                if (data.Length != ExportSummary.Size || !ExportSummary.TryRead(data, out var summary))
+                    throw WrongLength(type, data, ExportSummary.Size);
+                _export = Describe(summary);
                 break;
             case NbdInfo.Description:
-                Text = Encoding.UTF8.GetString(data[2..]);
+                Text = OptionChannel.Text(data);
                 break;
             case NbdInfo.BlockSize:
-                Require(type, data, 14);
-                _blocks = CheckBlocks(
-                    BinaryPrimitives.ReadUInt32BigEndian(data[2..]),
-                    BinaryPrimitives.ReadUInt32BigEndian(data[6..]),
-                    BinaryPrimitives.ReadUInt32BigEndian(data[10..]));
+                if (data.Length != BlockSizeInfo.Size || !BlockSizeInfo.TryRead(data, out var blocks))
+                    throw WrongLength(type, data, BlockSizeInfo.Size);
+                _blocks = CheckBlocks(blocks);
                 break;
             default:
                 break;
@@ -68,18 +54,22 @@ internal sealed class ExportAnswer
 
     /// <summary>The export's size and flags from the wire.</summary>
     /// <exception cref="Backends.BackendException">The size does not fit 63 bits.</exception>
-    public static ExportDescription Describe(ulong size, ushort flags)
+    public static ExportDescription Describe(ExportSummary summary)
     {
-        if (size > long.MaxValue)
-            throw NbdFailure.Protocol($"it says that the export has {size} bytes, more than 2^63 - 1");
-        var known = (NbdTransmissionFlags)flags;
+        if (summary.ExportSize > long.MaxValue)
+            throw NbdFailure.Protocol($"it says that the export has {summary.ExportSize} bytes, more than 2^63 - 1");
 
         // Without HAS_FLAGS the other flags mean nothing.
-        return new ExportDescription { Size = (long)size, Flags = (known & NbdTransmissionFlags.HasFlags) != 0 ? known : NbdTransmissionFlags.None };
+        return new ExportDescription
+        {
+            Size = (long)summary.ExportSize,
+            Flags = (summary.Flags & NbdTransmissionFlags.HasFlags) != 0 ? summary.Flags : NbdTransmissionFlags.None,
+        };
     }
 
-    private static (int Minimum, int Preferred, uint Maximum) CheckBlocks(uint minimum, uint preferred, uint maximum)
+    private static (int Minimum, int Preferred, uint Maximum) CheckBlocks(BlockSizeInfo blocks)
     {
+        var (minimum, preferred, maximum) = blocks;
         if (!BitOperations.IsPow2(minimum) || minimum > 64 << 10)
             throw NbdFailure.Protocol($"its minimum block size, {minimum}, is no power of two up to 64 KiB");
         if (maximum < minimum)
@@ -88,9 +78,6 @@ internal sealed class ExportAnswer
         return ((int)minimum, usable ? (int)preferred : Math.Max(4096, (int)minimum), maximum);
     }
 
-    private static void Require(NbdInfo type, ReadOnlySpan<byte> data, int length)
-    {
-        if (data.Length != length)
-            throw NbdFailure.Protocol($"its {type} information has {data.Length} bytes in place of {length}");
-    }
+    private static Backends.BackendException WrongLength(NbdInfo type, ReadOnlySpan<byte> data, int length)
+        => NbdFailure.Protocol($"its {type} information has {data.Length} bytes in place of {length}");
 }

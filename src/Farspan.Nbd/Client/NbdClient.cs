@@ -9,7 +9,7 @@ public static class NbdClient
     /// <summary>The names and descriptions of the exports that a server lists.</summary>
     /// <exception cref="ArgumentException">An option is out of its bounds.</exception>
     /// <exception cref="BackendException">The server cannot be reached, or does not list its exports.</exception>
-    public static Task<IReadOnlyList<NbdExport>> ListExportsAsync(NbdClientOptions options, CancellationToken cancellationToken = default)
+    public static Task<IReadOnlyList<NbdExportDetails>> ListExportsAsync(NbdClientOptions options, CancellationToken cancellationToken = default)
         => AskAsync(
             options,
             static (handshake, _) =>
@@ -58,9 +58,9 @@ public static class NbdClient
     private static NbdServerDetails Inspect(ClientHandshake handshake, NbdClientOptions options)
     {
         if (!handshake.KnowsOptions)
-            return Details(handshake, options, [Describe(new NbdExport { Name = options.ExportName }, handshake.EnterByName())]);
+            return Details(handshake, options, [Describe(new NbdExportDetails { Name = options.ExportName }, handshake.EnterByName())]);
         handshake.AgreeOnReplies();
-        var exports = new List<NbdExport>();
+        var exports = new List<NbdExportDetails>();
         try
         {
             exports.AddRange(handshake.List());
@@ -71,7 +71,7 @@ public static class NbdClient
         }
 
         int named = exports.FindIndex(e => e.Name == options.ExportName);
-        var wanted = named >= 0 ? exports[named] : new NbdExport { Name = options.ExportName };
+        var wanted = named >= 0 ? exports[named] : new NbdExportDetails { Name = options.ExportName };
         if (named >= 0)
             exports.RemoveAt(named);
         bool isAskedFor = named >= 0 || options.ExportName.Length > 0 || exports.Count == 0;
@@ -82,12 +82,12 @@ public static class NbdClient
         return Details(handshake, options, exports);
     }
 
-    private static NbdExport Look(ClientHandshake handshake, NbdExport export, bool isRequired)
+    private static NbdExportDetails Look(ClientHandshake handshake, NbdExportDetails export, bool isRequired)
     {
         ExportAnswer? answer;
         try
         {
-            answer = handshake.TryGo(NbdOption.Info, export.Name, [NbdInfo.Name, NbdInfo.Description, NbdInfo.BlockSize]);
+            answer = handshake.TryGo(NbdOption.Info, export.Name, [NbdInfo.Description, NbdInfo.BlockSize]);
         }
         catch (BackendException error) when (!isRequired && error.Error is not (BackendError.Protocol or BackendError.Disconnected))
         {
@@ -107,7 +107,7 @@ public static class NbdClient
         };
     }
 
-    private static NbdExport Describe(NbdExport export, ExportDescription description) => export with
+    private static NbdExportDetails Describe(NbdExportDetails export, ExportDescription description) => export with
     {
         Size = description.Size,
         IsReadOnly = description.Can(NbdTransmissionFlags.ReadOnly),
@@ -122,7 +122,7 @@ public static class NbdClient
         IsRotational = description.Can(NbdTransmissionFlags.Rotational),
     };
 
-    private static NbdServerDetails Details(ClientHandshake handshake, NbdClientOptions options, IReadOnlyList<NbdExport> exports) => new()
+    private static NbdServerDetails Details(ClientHandshake handshake, NbdClientOptions options, IReadOnlyList<NbdExportDetails> exports) => new()
     {
         Protocol = handshake.Style,
         IsEncrypted = options.Tls is not null,

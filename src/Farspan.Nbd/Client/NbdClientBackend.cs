@@ -22,7 +22,7 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
     private readonly NbdSupervisor _supervisor;
     private readonly int _part;
 
-    private NbdClientBackend(NbdClientOptions options, NbdConnection connection)
+    private NbdClientBackend(NbdClientOptions options, ClientConnection connection)
     {
         _options = options;
         _link = new NbdLink(options, connection);
@@ -52,7 +52,7 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        var connection = await NbdConnection.OpenAsync(options, cancellationToken);
+        var connection = await ClientConnection.OpenAsync(options, cancellationToken);
         return new NbdClientBackend(options, connection);
     }
 

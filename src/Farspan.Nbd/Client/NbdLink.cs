@@ -14,12 +14,12 @@ internal sealed class NbdLink
 
     private readonly NbdClientOptions _options;
     private readonly RequestQueue _waiting = new();
-    private readonly List<NbdConnection> _connections = [];
+    private readonly List<ClientConnection> _connections = [];
     private readonly List<NbdRequest> _leaving = [];
     private readonly Stack<NbdRequest> _pool = new();
     private readonly TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Channel<bool> _changed = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
-    private readonly List<NbdConnection> _retired = [];
+    private readonly List<ClientConnection> _retired = [];
     private BackendException? _outage;
     private BackendException? _lostWrites;
     private long _acknowledgedWrites;
@@ -31,7 +31,7 @@ internal sealed class NbdLink
     private bool _isOutageOver;
     private bool _isClosing;
 
-    public NbdLink(NbdClientOptions options, NbdConnection first)
+    public NbdLink(NbdClientOptions options, ClientConnection first)
     {
         _options = options;
         Export = first.Export;
@@ -86,7 +86,7 @@ internal sealed class NbdLink
     /// <exception cref="ObjectDisposedException">The link is closed.</exception>
     public void Submit(NbdRequest request)
     {
-        NbdConnection? pump = null;
+        ClientConnection? pump = null;
         Exception? failure = null;
         lock (Gate)
         {
@@ -182,7 +182,7 @@ internal sealed class NbdLink
     }
 
     /// <summary>Gives waiting requests to a connection with room. Gate held. True where the caller must pump it.</summary>
-    public bool Dispatch(NbdConnection connection)
+    public bool Dispatch(ClientConnection connection)
     {
         bool pump = false;
         while (_isUp && connection.HasRoom && _waiting.First is { } request)
@@ -195,7 +195,7 @@ internal sealed class NbdLink
     }
 
     /// <summary>A connection failed. Gate held.</summary>
-    public void OnLost(NbdConnection connection)
+    public void OnLost(ClientConnection connection)
     {
         var failure = connection.Failure!;
         _retired.Remove(connection);
@@ -236,21 +236,21 @@ internal sealed class NbdLink
     }
 
     /// <summary>The connections that were in use beside one that was lost; they end what they have.</summary>
-    public IReadOnlyList<NbdConnection> Retired()
+    public IReadOnlyList<ClientConnection> Retired()
     {
         lock (Gate)
             return [.. _retired];
     }
 
     /// <summary>Forgets a retired connection that has nothing on the way any more.</summary>
-    public void Forget(NbdConnection retired)
+    public void Forget(ClientConnection retired)
     {
         lock (Gate)
             _retired.Remove(retired);
     }
 
     /// <summary>Takes a new connection into use; after a loss the requests that waited go out on it. False where it is lost already.</summary>
-    public bool TryAdd(NbdConnection connection)
+    public bool TryAdd(ClientConnection connection)
     {
         bool pump;
         lock (Gate)
@@ -284,9 +284,9 @@ internal sealed class NbdLink
     public void Watch()
     {
         long now = _options.Clock.GetTimestamp();
-        List<NbdConnection> stuck = [];
+        List<ClientConnection> stuck = [];
         List<(NbdRequest Request, bool IsSent)> late = [];
-        NbdConnection[] pump;
+        ClientConnection[] pump;
         lock (Gate)
         {
             if (!_isUp && !_isOutageOver && now - _downSince >= Ticks(_options.ReconnectTimeout))
@@ -332,7 +332,7 @@ internal sealed class NbdLink
     }
 
     /// <summary>Takes no more requests.</summary>
-    public NbdConnection[] BeginClose()
+    public ClientConnection[] BeginClose()
     {
         lock (Gate)
         {
@@ -348,9 +348,9 @@ internal sealed class NbdLink
 
     private static BackendException Copy(BackendException failure) => new(failure.Error, failure.Message, failure, failure.IsTransient);
 
-    private NbdConnection? Choose()
+    private ClientConnection? Choose()
     {
-        NbdConnection? best = null;
+        ClientConnection? best = null;
         foreach (var connection in _connections)
         {
             if (connection.HasRoom && (best is null || connection.ActiveCount < best.ActiveCount))

@@ -49,7 +49,7 @@ internal sealed class NbdRequest(NbdLink link) : IValueTaskSource
 
     public RequestPlace Place { get; set; }
 
-    public NbdConnection? Connection { get; set; }
+    public ClientConnection? Connection { get; set; }
 
     public ReplySlot? Slot { get; set; }
 

@@ -16,5 +16,5 @@ public sealed record NbdServerDetails
     public required bool ExtendedHeaders { get; init; }
 
     /// <summary>The exports, the one asked for first.</summary>
-    public required IReadOnlyList<NbdExport> Exports { get; init; }
+    public required IReadOnlyList<NbdExportDetails> Exports { get; init; }
 }

@@ -12,11 +12,11 @@ internal sealed class NbdSupervisor : IAsyncDisposable
     private readonly NbdClientOptions _options;
     private readonly CancellationTokenSource _stop = new();
     private readonly ITimer _timer;
-    private readonly List<NbdConnection> _known = [];
+    private readonly List<ClientConnection> _known = [];
     private readonly Task _loop;
     private Task? _closing;
 
-    public NbdSupervisor(NbdLink link, NbdConnection first)
+    public NbdSupervisor(NbdLink link, ClientConnection first)
     {
         _link = link;
         _options = link.Options;
@@ -98,7 +98,7 @@ internal sealed class NbdSupervisor : IAsyncDisposable
         {
             try
             {
-                var connection = await NbdConnection.OpenAsync(_options, cancellationToken);
+                var connection = await ClientConnection.OpenAsync(_options, cancellationToken);
                 if (connection.Export.DifferenceFrom(_link.Export) is { } difference)
                 {
                     connection.Discard();

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Text;
 using Farspan.Backends;
 using Farspan.Nbd.Protocol;
@@ -61,6 +60,11 @@ internal sealed class OptionChannel(Stream stream)
         return (header.Type, data);
     }
 
+    /// <summary>A string from the wire.</summary>
+    /// <exception cref="BackendException">It is longer than the protocol allows, holds a NUL or is no UTF-8.</exception>
+    public static string Text(ReadOnlySpan<byte> utf8)
+        => NbdText.IsValid(utf8) ? Encoding.UTF8.GetString(utf8) : throw NbdFailure.Protocol("it sent a string that is none");
+
     /// <summary>The exception for an option that was refused; <paramref name="what"/> starts the sentence.</summary>
     public static BackendException Refused(string what, NbdOptionReply type, ReadOnlySpan<byte> text)
     {
@@ -78,37 +82,5 @@ internal sealed class OptionChannel(Stream stream)
             _ => $"error 0x{(uint)type:x8}",
         };
         return new BackendException(NbdFailure.FromOptionReply(type), $"{what}: {reason}{NbdFailure.ServerText(text)}.", isTransient: type == NbdOptionReply.ErrorShutdown);
-    }
-
-    /// <summary>Reads a string with its length before it, and moves past it.</summary>
-    public static string TakeString(ref ReadOnlySpan<byte> data)
-    {
-        if (data.Length < 4 || BinaryPrimitives.ReadUInt32BigEndian(data) is var length && length > data.Length - 4)
-            throw NbdFailure.Protocol("a string is longer than the message that holds it");
-        string text = Encoding.UTF8.GetString(data.Slice(4, (int)length));
-        data = data[(4 + (int)length)..];
-        return text;
-    }
-
-    /// <summary>Appends a string with its length before it.</summary>
-    public static void PutString(List<byte> data, string text)
-    {
-        byte[] utf8 = Encoding.UTF8.GetBytes(text);
-        PutUInt32(data, (uint)utf8.Length);
-        data.AddRange(utf8);
-    }
-
-    public static void PutUInt32(List<byte> data, uint value)
-    {
-        Span<byte> bytes = stackalloc byte[4];
-        BinaryPrimitives.WriteUInt32BigEndian(bytes, value);
-        data.AddRange(bytes);
-    }
-
-    public static void PutUInt16(List<byte> data, ushort value)
-    {
-        Span<byte> bytes = stackalloc byte[2];
-        BinaryPrimitives.WriteUInt16BigEndian(bytes, value);
-        data.AddRange(bytes);
     }
 }

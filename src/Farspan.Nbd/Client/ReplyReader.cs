@@ -110,10 +110,10 @@ internal sealed class ReplyReader(WireReader wire, IReplyTarget target, ExportDe
                 ReadOffsetHole(slot, header.Length);
                 break;
             case NbdChunkType.BlockStatus when !export.ExtendedHeaders:
-                ReadStatus(slot, header.Length, headerLength: 4, entryLength: 8);
+                ReadStatus(slot, header.Length);
                 break;
             case NbdChunkType.BlockStatusExtended when export.ExtendedHeaders:
-                ReadStatus(slot, header.Length, headerLength: 8, entryLength: 16);
+                ReadStatus(slot, header.Length);
                 break;
             default:
                 throw NbdFailure.Protocol($"it sent a chunk of the unknown type {(ushort)header.Type}");
@@ -133,15 +133,14 @@ internal sealed class ReplyReader(WireReader wire, IReplyTarget target, ExportDe
     private void ReadOffsetHole(ReplySlot slot, ulong length)
     {
         RequireRead(slot);
-        if (length != 12)
-            throw NbdFailure.Protocol($"a hole chunk has {length} bytes in place of 12");
-        var bytes = wire.Take(12);
-        ulong offset = BinaryPrimitives.ReadUInt64BigEndian(bytes);
-        uint count = BinaryPrimitives.ReadUInt32BigEndian(bytes[8..]);
-        int start = Cover(slot, offset, count);
+        if (length != HoleChunk.Size)
+            throw NbdFailure.Protocol($"a hole chunk has {length} bytes in place of {HoleChunk.Size}");
+        if (!HoleChunk.TryRead(wire.Take(HoleChunk.Size), out var hole))
+            throw NbdFailure.Protocol("a hole chunk tells of no bytes");
+        int start = Cover(slot, hole.Offset, hole.Length);
         var buffer = target.Borrow(slot);
         if (!buffer.IsEmpty)
-            buffer.Span.Slice(start, (int)count).Clear();
+            buffer.Span.Slice(start, (int)hole.Length).Clear();
         target.GiveBack(slot);
     }
 
@@ -172,8 +171,10 @@ internal sealed class ReplyReader(WireReader wire, IReplyTarget target, ExportDe
         }
     }
 
-    private void ReadStatus(ReplySlot slot, ulong length, int headerLength, int entryLength)
+    private void ReadStatus(ReplySlot slot, ulong length)
     {
+        int headerLength = BlockStatusChunk.HeadSize(export.ExtendedHeaders);
+        int entryLength = BlockStatusChunk.DescriptorSize(export.ExtendedHeaders);
         if (slot.Command != NbdCommand.BlockStatus)
             throw NbdFailure.Protocol($"it answered {slot.Command} with a block status");
         if (length < (ulong)(headerLength + entryLength) || length > MaximumStatusLength || (length - (ulong)headerLength) % (ulong)entryLength != 0)
@@ -186,15 +187,15 @@ internal sealed class ReplyReader(WireReader wire, IReplyTarget target, ExportDe
         uint context = BinaryPrimitives.ReadUInt32BigEndian(head);
         if (context != export.AllocationContext)
             throw NbdFailure.Protocol($"it sent the block status of context {context}, which was not agreed");
-        if (headerLength == 8 && BinaryPrimitives.ReadUInt32BigEndian(head[4..]) != entries)
+        if (export.ExtendedHeaders && BinaryPrimitives.ReadUInt32BigEndian(head[4..]) != entries)
             throw NbdFailure.Protocol("a block status holds another number of entries than it says");
         long position = slot.Offset;
         long end = slot.Offset + slot.Length;
         for (; entries > 0; entries--)
         {
             var entry = wire.Take(entryLength);
-            ulong count = entryLength == 16 ? BinaryPrimitives.ReadUInt64BigEndian(entry) : BinaryPrimitives.ReadUInt32BigEndian(entry);
-            ulong flags = entryLength == 16 ? BinaryPrimitives.ReadUInt64BigEndian(entry[8..]) : BinaryPrimitives.ReadUInt32BigEndian(entry[4..]);
+            ulong count = export.ExtendedHeaders ? BinaryPrimitives.ReadUInt64BigEndian(entry) : BinaryPrimitives.ReadUInt32BigEndian(entry);
+            ulong flags = export.ExtendedHeaders ? BinaryPrimitives.ReadUInt64BigEndian(entry[8..]) : BinaryPrimitives.ReadUInt32BigEndian(entry[4..]);
             if (count == 0 || count > long.MaxValue)
                 throw NbdFailure.Protocol($"a block status tells of {count} bytes");
             if (position >= end)
@@ -209,26 +210,20 @@ internal sealed class ReplyReader(WireReader wire, IReplyTarget target, ExportDe
 
     private void ReadError(ReplySlot slot, ChunkHeader header)
     {
-        int fixedLength = header.Type == NbdChunkType.ErrorOffset ? 14 : 6;
-        if (header.Length < (ulong)fixedLength || header.Length > MaximumErrorLength)
+        bool hasOffset = header.Type == NbdChunkType.ErrorOffset;
+        if (header.Length > MaximumErrorLength)
             throw NbdFailure.Protocol($"an error chunk has {header.Length} bytes");
-        var bytes = wire.Take((int)header.Length);
-        var error = (NbdErrno)BinaryPrimitives.ReadUInt32BigEndian(bytes);
-        int textLength = BinaryPrimitives.ReadUInt16BigEndian(bytes[4..]);
-        if (textLength > bytes.Length - fixedLength)
-            throw NbdFailure.Protocol("the message of an error chunk is longer than the chunk");
-        if (error == NbdErrno.Ok)
-            throw NbdFailure.Protocol("an error chunk tells of no error");
-        string text = NbdFailure.ServerText(bytes.Slice(6, textLength));
-        if (header.Type == NbdChunkType.ErrorOffset)
+        if (!ErrorChunk.TryRead(wire.Take((int)header.Length), hasOffset, out var error))
+            throw NbdFailure.Protocol("an error chunk is malformed");
+        string text = NbdFailure.ServerText(error.Message);
+        if (hasOffset)
         {
-            ulong offset = BinaryPrimitives.ReadUInt64BigEndian(bytes[(6 + textLength)..]);
-            if (offset < (ulong)slot.Offset || offset - (ulong)slot.Offset >= (ulong)Math.Max(1, slot.Length))
-                throw NbdFailure.Protocol($"it tells of an error at {offset}, outside of the request");
-            text = $", at {offset}{text}";
+            if (error.Offset < (ulong)slot.Offset || error.Offset - (ulong)slot.Offset >= (ulong)Math.Max(1, slot.Length))
+                throw NbdFailure.Protocol($"it tells of an error at {error.Offset}, outside of the request");
+            text = $", at {error.Offset}{text}";
         }
 
-        slot.Fail(error, text);
+        slot.Fail(error.Error, text);
     }
 
     private static void RequireRead(ReplySlot slot)

@@ -9,7 +9,7 @@ namespace Farspan.Nbd.Client;
 /// several requests go out in one write. State is under the link's gate; the writes are not.
 /// </summary>
 #pragma warning disable CA1001 // A SemaphoreSlim whose wait handle is never asked for holds nothing to dispose.
-internal sealed class RequestSender(NbdConnection connection, NbdTransport transport, bool extended, int capacity)
+internal sealed class RequestSender(ClientConnection connection, NbdTransport transport, bool extended, int capacity)
 #pragma warning restore CA1001
 {
     /// <summary>What a request without payload takes up in a socket's buffer, in bytes, bookkeeping of the kernel included.</summary>

@@ -10,7 +10,7 @@ public sealed class NbdkitFileContractTests : BackendContract, IAsyncLifetime
     private readonly List<NbdkitServer> _servers = [];
 
     protected override IReadOnlyCollection<Type> Powers
-        => [typeof(ITrim), typeof(IZero), typeof(IBlockSizes), typeof(IConcurrentWriters)];
+        => [typeof(ITrim), typeof(IZero), typeof(IExtentSource), typeof(IBlockSizes), typeof(IConcurrentWriters)];
 
     protected override bool IsPersistent => true;
 

@@ -9,7 +9,7 @@ namespace Farspan.Nbd.Client;
 /// a request sends it himself, with all that others queued meanwhile, as long as what was not answered yet surely fits the socket's buffer;
 /// else a sender thread does, so that no caller ever waits in a send. State is under the link's gate.
 /// </summary>
-internal sealed class NbdConnection : IReplyTarget
+internal sealed class ClientConnection : IReplyTarget
 {
     private const int SlotBits = 10;
 
@@ -28,7 +28,7 @@ internal sealed class NbdConnection : IReplyTarget
     private bool _isRetired;
     private bool _wantsPump;
 
-    private NbdConnection(NbdTransport transport, ExportDescription export, NbdClientOptions options)
+    private ClientConnection(NbdTransport transport, ExportDescription export, NbdClientOptions options)
     {
         _transport = transport;
         _options = options;
@@ -69,17 +69,17 @@ internal sealed class NbdConnection : IReplyTarget
 
     /// <summary>Connects and negotiates on a thread of its own, which then waits for <see cref="Start"/> to read replies.</summary>
     /// <exception cref="BackendException">It failed, or took longer than the options' time for connecting.</exception>
-    public static Task<NbdConnection> OpenAsync(NbdClientOptions options, CancellationToken cancellationToken)
+    public static Task<ClientConnection> OpenAsync(NbdClientOptions options, CancellationToken cancellationToken)
     {
-        var opened = new TaskCompletionSource<NbdConnection>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var opened = new TaskCompletionSource<ClientConnection>(TaskCreationOptions.RunContinuationsAsynchronously);
         var thread = new Thread(
             () =>
             {
-                NbdConnection connection;
+                ClientConnection connection;
                 try
                 {
                     var (transport, export) = NbdOpening.Run(options, ClientHandshake.Enter, cancellationToken);
-                    connection = new NbdConnection(transport, export, options);
+                    connection = new ClientConnection(transport, export, options);
                 }
                 catch (Exception error)
                 {

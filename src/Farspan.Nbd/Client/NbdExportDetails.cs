@@ -1,7 +1,7 @@
 namespace Farspan.Nbd.Client;
 
 /// <summary>An export as a server tells it.</summary>
-public sealed record NbdExport
+public sealed record NbdExportDetails
 {
     /// <summary>The name to ask for it by; empty for the default export.</summary>
     public required string Name { get; init; }
