@@ -13,16 +13,18 @@ internal sealed class OverlapDetectorStage(IBackend inner) : InterceptingStage(i
 
     public int Overlaps { get; private set; }
 
-    private protected override ValueTask InterceptAsync(in StageCall call, CancellationToken cancellationToken) => WatchAsync(call, cancellationToken);
+    private protected override ValueTask InterceptAsync(in StageCall call, CancellationToken cancellationToken)
+        => (call.Operation & (BackendOperation.Changes | BackendOperation.Read)) != 0
+            ? WatchAsync(call, cancellationToken)
+            : call.StartAsync(Below, cancellationToken);
 
     private async ValueTask WatchAsync(StageCall call, CancellationToken cancellationToken)
     {
         bool changes = (call.Operation & BackendOperation.Changes) != 0;
-        var mine = (call.Offset, call.Offset + call.Length, changes);
-        bool watched = changes || call.Operation == BackendOperation.Read;
+        var mine = (Start: call.Offset, End: call.Offset + call.Length, Changes: changes);
         lock (_underWay)
         {
-            if (watched && _underWay.Any(other => (other.Changes || changes) && other.Start < mine.Item2 && mine.Offset < other.End))
+            if (_underWay.Any(other => (other.Changes || changes) && other.Start < mine.End && mine.Start < other.End))
                 Overlaps++;
             _underWay.Add(mine);
         }
