@@ -15,8 +15,8 @@ namespace Farspan.Stages;
 /// which bytes its chunks hold; they are believed when they are read next. A part of a corrupt chunk cannot be written, a whole one can.</para>
 /// <para>Without a side backend the checksums end with the stage. With one, a completed flush makes them durable together with the data. Data
 /// and checksums do not become durable in one step, and so the stage marks, durably, each run of 1024 chunks before it first writes into it,
-/// and takes the marks back when it is disposed. After a crash the chunks in marked runs are believed when they are read next: what was
-/// corrupted in them until then is not found. Everything else is compared as ever.</para>
+/// and takes the marks back when it is disposed. After a crash the chunks in marked runs are in doubt: each is believed when it is read next, and
+/// what was corrupted in it until then is not found. <see cref="SettleAsync"/> reads them all. Everything else is compared as ever.</para>
 /// <para>A trim is done as a zero, since what a trim leaves cannot be known; without zeroing below there is none. Nothing is lent.
 /// Thread-safe.</para>
 /// </remarks>
@@ -56,6 +56,19 @@ public sealed class ChecksumStage : ChunkedStage
 
         stage._side = side;
         return stage;
+    }
+
+    /// <summary>
+    /// Reads every chunk whose contents are in doubt, after a crash or a failed write, so that it is compared from now on.
+    /// </summary>
+    /// <returns>The number of chunks that were in doubt.</returns>
+    /// <exception cref="BackendException">The store failed; the rest is still in doubt.</exception>
+    public async ValueTask<long> SettleAsync(CancellationToken cancellationToken = default)
+    {
+        long count = 0;
+        for (long chunk = _table.NextUnsettled(0); chunk >= 0; chunk = _table.NextUnsettled(chunk + 1), count++)
+            await ReadPartAsync(new ChunkPiece(Layout.OffsetOf(chunk), 1, IsWhole: false), new byte[1], cancellationToken);
+        return count;
     }
 
     /// <inheritdoc/>

@@ -93,6 +93,9 @@ internal sealed class ChecksumTable
     /// <summary>Whether the contents of any of these chunks are unsettled.</summary>
     public bool IsUnsettled(long firstChunk, long count) => _unsettled.Any(firstChunk, count);
 
+    /// <summary>The first chunk at or after <paramref name="chunk"/> whose contents are unsettled, or -1.</summary>
+    public long NextUnsettled(long chunk) => _unsettled.NextSet(chunk);
+
     private void Settle(long firstChunk, long count)
     {
         if (_unsettled.Any(firstChunk, count))

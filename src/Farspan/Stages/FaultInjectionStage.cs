@@ -1,4 +1,5 @@
 using Farspan.Backends;
+using Farspan.Waiting;
 
 namespace Farspan.Stages;
 
@@ -60,12 +61,12 @@ public sealed class FaultInjectionStage : InterceptingStage
     {
         if (Volatile.Read(ref _faults) is not { Length: > 0 } faults)
             return call.StartAsync(Below, cancellationToken);
-        return FindHit(faults, call, out var released) is { } fault
+        return FindHit(faults, call, out var released) is { } fault && released is not null
             ? GoWrongAsync(fault.Rule, released, call, cancellationToken)
             : call.StartAsync(Below, cancellationToken);
     }
 
-    private InjectedFault? FindHit(InjectedFault[] faults, in StageCall call, out Task released)
+    private InjectedFault? FindHit(InjectedFault[] faults, in StageCall call, out Signal? released)
     {
         // One call at a time, so that the draws do not depend on how threads meet inside a rule.
         lock (_gate)
@@ -77,11 +78,11 @@ public sealed class FaultInjectionStage : InterceptingStage
             }
         }
 
-        released = Task.CompletedTask;
+        released = null;
         return null;
     }
 
-    private async ValueTask GoWrongAsync(FaultRule rule, Task released, StageCall call, CancellationToken cancellationToken)
+    private async ValueTask GoWrongAsync(FaultRule rule, Signal released, StageCall call, CancellationToken cancellationToken)
     {
         switch (rule.Kind)
         {

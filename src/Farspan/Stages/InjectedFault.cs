@@ -1,3 +1,5 @@
+using Farspan.Waiting;
+
 namespace Farspan.Stages;
 
 /// <summary>
@@ -7,8 +9,8 @@ public sealed class InjectedFault : IDisposable
 {
     private readonly FaultInjectionStage _stage;
     private readonly Lock _gate = new();
-    private TaskCompletionSource _released = NewSignal();
-    private TaskCompletionSource _hit = NewSignal();
+    private Signal _released = new();
+    private Signal _hit = new();
     private long _matches;
     private int _hits;
     private bool _ended;
@@ -30,12 +32,12 @@ public sealed class InjectedFault : IDisposable
     {
         while (true)
         {
-            Task hit;
+            Signal hit;
             lock (_gate)
             {
                 if (_hits >= count)
                     return;
-                hit = _hit.Task;
+                hit = _hit;
             }
 
             await hit.WaitAsync(cancellationToken);
@@ -45,15 +47,15 @@ public sealed class InjectedFault : IDisposable
     /// <summary>Lets the calls go on that stall now. Later ones stall again.</summary>
     public void Release()
     {
-        TaskCompletionSource released;
+        Signal released;
         lock (_gate)
         {
             released = _released;
             if (!_ended)
-                _released = NewSignal();
+                _released = new Signal();
         }
 
-        released.TrySetResult();
+        released.Set();
     }
 
     /// <inheritdoc/>
@@ -66,12 +68,12 @@ public sealed class InjectedFault : IDisposable
     }
 
     /// <summary>Whether this call goes wrong; then <paramref name="released"/> is what a stall waits for.</summary>
-    internal bool TryHit(in StageCall call, Random random, out Task released)
+    internal bool TryHit(in StageCall call, Random random, out Signal released)
     {
-        TaskCompletionSource hit;
+        Signal hit;
         lock (_gate)
         {
-            released = _released.Task;
+            released = _released;
             if (_ended || (Rule.Operations & call.Operation) == 0 || Rule.Where?.Invoke(call.Operation, call.Offset, call.Length) == false)
                 return false;
             if (_matches++ < Rule.Skip || _hits >= Rule.Count)
@@ -80,23 +82,23 @@ public sealed class InjectedFault : IDisposable
                 return false;
             _hits++;
             hit = _hit;
-            _hit = NewSignal();
+            _hit = new Signal();
         }
 
-        hit.TrySetResult();
+        hit.Set();
         return true;
     }
 
     /// <summary>Fails what stalls and ends the rule.</summary>
     internal void Abandon(Exception error)
     {
+        Signal released;
         lock (_gate)
         {
             _ended = true;
-            _released.TrySetException(error);
-            _ = _released.Task.Exception;
+            released = _released;
         }
-    }
 
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+        released.Fail(error);
+    }
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Farspan.Backends;
+using Farspan.Waiting;
 
 namespace Farspan.Stages;
 
@@ -18,7 +19,7 @@ public sealed class LockGateStage : InterceptingStage, IMemoryLender, ILoan
     private readonly Lock _gate = new();
     private readonly LoanTable _loans = new();
     private readonly List<Drain> _drains = [];
-    private TaskCompletionSource _changed = NewSignal();
+    private Signal _changed = new();
     private int _changeLocks;
     private int _everythingLocks;
     private long _quietInFlight;
@@ -45,7 +46,7 @@ public sealed class LockGateStage : InterceptingStage, IMemoryLender, ILoan
         {
             ObjectDisposedException.ThrowIf(_disposed, this);
             Count(scope, 1);
-            drain = new Drain(scope, NewSignal());
+            drain = new Drain(scope, new Signal());
             if (IsAtRest(scope))
                 return new GateLock(this, scope);
             _drains.Add(drain);
@@ -53,7 +54,7 @@ public sealed class LockGateStage : InterceptingStage, IMemoryLender, ILoan
 
         try
         {
-            await drain.Done.Task.WaitAsync(cancellationToken);
+            await drain.Done.WaitAsync(cancellationToken);
             return new GateLock(this, scope);
         }
         catch
@@ -113,9 +114,9 @@ public sealed class LockGateStage : InterceptingStage, IMemoryLender, ILoan
             if (!_disposed)
             {
                 _disposed = true;
-                _changed.TrySetResult();
+                _changed.Set();
                 foreach (var drain in _drains)
-                    drain.Done.TrySetException(Closed("Locking the gate"));
+                    drain.Done.Fail(Closed("Locking the gate"));
             }
         }
 
@@ -124,16 +125,16 @@ public sealed class LockGateStage : InterceptingStage, IMemoryLender, ILoan
 
     internal void Unlock(GateScope scope)
     {
-        TaskCompletionSource changed;
+        Signal changed;
         lock (_gate)
         {
             Count(scope, -1);
             changed = _changed;
             if (!_disposed)
-                _changed = NewSignal();
+                _changed = new Signal();
         }
 
-        changed.TrySetResult();
+        changed.Set();
     }
 
     private protected override ValueTask InterceptAsync(in StageCall call, CancellationToken cancellationToken)
@@ -147,8 +148,6 @@ public sealed class LockGateStage : InterceptingStage, IMemoryLender, ILoan
         Leave(changes);
         return step;
     }
-
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private static BackendException Closed(string what)
         => new(BackendError.ShuttingDown, $"{what} was given up: the backend was closed while its gate was locked.");
@@ -170,15 +169,16 @@ public sealed class LockGateStage : InterceptingStage, IMemoryLender, ILoan
     {
         do
         {
-            Task changed;
+            Signal? changed;
             lock (_gate)
             {
                 if (_disposed)
                     throw Closed(call.ToString());
-                changed = IsClosed(changes) ? _changed.Task : Task.CompletedTask;
+                changed = IsClosed(changes) ? _changed : null;
             }
 
-            await changed.WaitAsync(cancellationToken);
+            if (changed is not null)
+                await changed.WaitAsync(cancellationToken);
         }
         while (!TryEnter(changes));
         try
@@ -211,7 +211,7 @@ public sealed class LockGateStage : InterceptingStage, IMemoryLender, ILoan
             {
                 if (!IsAtRest(_drains[i].Scope))
                     continue;
-                _drains[i].Done.TrySetResult();
+                _drains[i].Done.Set();
                 _drains.RemoveAt(i);
             }
         }
@@ -238,5 +238,5 @@ public sealed class LockGateStage : InterceptingStage, IMemoryLender, ILoan
         return ref _quietInFlight;
     }
 
-    private sealed record Drain(GateScope Scope, TaskCompletionSource Done);
+    private sealed record Drain(GateScope Scope, Signal Done);
 }

@@ -1,3 +1,5 @@
+using Farspan.Waiting;
+
 namespace Farspan.Transports;
 
 /// <summary>
@@ -60,10 +62,10 @@ public sealed class LinkModel
         // Not Task.Delay, which cuts the time to whole milliseconds and so may return too early.
         for (var left = due - Now; left > TimeSpan.Zero; left = due - Now)
         {
-            var elapsed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var elapsed = new Signal();
             await using var timer = _clock.CreateTimer(
-                static state => ((TaskCompletionSource)state!).TrySetResult(), elapsed, left, Timeout.InfiniteTimeSpan);
-            await elapsed.Task.WaitAsync(cancellationToken);
+                static state => ((Signal)state!).Set(), elapsed, left, Timeout.InfiniteTimeSpan);
+            await elapsed.WaitAsync(cancellationToken);
         }
     }
 }

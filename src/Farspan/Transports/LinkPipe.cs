@@ -1,4 +1,5 @@
 using System.Buffers;
+using Farspan.Waiting;
 
 namespace Farspan.Transports;
 
@@ -18,8 +19,8 @@ internal sealed class LinkPipe : IDisposable
     private readonly CancellationTokenSource _aborted = new();
     private readonly int _segmentSize;
     private readonly long _room;
-    private TaskCompletionSource? _moreData;
-    private TaskCompletionSource? _moreRoom;
+    private Signal? _moreData;
+    private Signal? _moreRoom;
     private long _inFlight;
     private int _headTaken;
     private bool _isComplete;
@@ -50,7 +51,7 @@ internal sealed class LinkPipe : IDisposable
     /// <exception cref="IOException">The far side failed, or the pipe was ended.</exception>
     public int TryWrite(ReadOnlySpan<byte> source)
     {
-        TaskCompletionSource? moreData;
+        Signal? moreData;
         int written = 0;
         lock (_gate)
         {
@@ -69,7 +70,7 @@ internal sealed class LinkPipe : IDisposable
             moreData = Take(ref _moreData);
         }
 
-        moreData?.TrySetResult();
+        moreData?.Set();
         return written;
     }
 
@@ -78,13 +79,13 @@ internal sealed class LinkPipe : IDisposable
     {
         while (true)
         {
-            Task more;
+            Signal more;
             lock (_gate)
             {
                 ThrowIfEnded();
                 if (_inFlight < _room)
                     return;
-                more = (_moreRoom ??= NewSignal()).Task;
+                more = _moreRoom ??= new Signal();
             }
 
             await more.WaitAsync(cancellationToken);
@@ -94,7 +95,7 @@ internal sealed class LinkPipe : IDisposable
     /// <summary>Gives out what is due, or the end; false where the caller has to wait.</summary>
     public bool TryRead(Span<byte> target, out int count)
     {
-        TaskCompletionSource? moreRoom = null;
+        Signal? moreRoom = null;
         count = 0;
         lock (_gate)
         {
@@ -116,7 +117,7 @@ internal sealed class LinkPipe : IDisposable
             }
         }
 
-        moreRoom?.TrySetResult();
+        moreRoom?.Set();
         return count > 0;
     }
 
@@ -129,7 +130,7 @@ internal sealed class LinkPipe : IDisposable
         {
             while (true)
             {
-                Task? more = null;
+                Signal? more = null;
                 TimeSpan due = default;
                 lock (_gate)
                 {
@@ -138,7 +139,7 @@ internal sealed class LinkPipe : IDisposable
                     else if (_isComplete || _failure is not null)
                         return;
                     else
-                        more = (_moreData ??= NewSignal()).Task;
+                        more = _moreData ??= new Signal();
                 }
 
                 if (more is not null)
@@ -188,9 +189,7 @@ internal sealed class LinkPipe : IDisposable
 
     public void Dispose() => _aborted.Dispose();
 
-    private static TaskCompletionSource NewSignal() => new(TaskCreationOptions.RunContinuationsAsynchronously);
-
-    private static TaskCompletionSource? Take(ref TaskCompletionSource? signal)
+    private static Signal? Take(ref Signal? signal)
     {
         var taken = signal;
         signal = null;
@@ -199,16 +198,16 @@ internal sealed class LinkPipe : IDisposable
 
     private void Wake()
     {
-        TaskCompletionSource? moreData;
-        TaskCompletionSource? moreRoom;
+        Signal? moreData;
+        Signal? moreRoom;
         lock (_gate)
         {
             moreData = Take(ref _moreData);
             moreRoom = Take(ref _moreRoom);
         }
 
-        moreData?.TrySetResult();
-        moreRoom?.TrySetResult();
+        moreData?.Set();
+        moreRoom?.Set();
     }
 
     private void Drop()

@@ -163,7 +163,7 @@ public sealed class SimulatedLinkStream : Stream
         _down.Abort(new ObjectDisposedException(nameof(SimulatedLinkStream)));
         _up.Complete();
         await Task.WhenAny(_pumpUp, _link.WaitUntilAsync(TimeSpan.FromTicks(Math.Max(_link.Now.Ticks, _up.LastDue.Ticks)) + Linger).AsTask());
-        await _stop.CancelAsync();
+        _stop.Cancel();
         _up.Abort(new ObjectDisposedException(nameof(SimulatedLinkStream)));
         await _inner.DisposeAsync();
 
