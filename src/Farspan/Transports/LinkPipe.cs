@@ -113,8 +113,10 @@ internal sealed class LinkPipe : IDisposable
                 if (_headTaken < segment.Length)
                     break;
                 Drop();
-                moreRoom ??= Take(ref _moreRoom);
             }
+
+            if (_inFlight < _room)
+                moreRoom = Take(ref _moreRoom);
         }
 
         moreRoom?.Set();

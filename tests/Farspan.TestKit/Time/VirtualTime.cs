@@ -20,7 +20,7 @@ public static class VirtualTime
             while (!main.IsCompleted)
             {
                 if (!scheduler.TryRunOne() && !clock.AdvanceToNextTimer())
-                    throw new InvalidOperationException($"At {clock.Now} nothing is left to run and no timer is set: the body waits forever.");
+                    throw new InvalidOperationException($"At {clock.Now} nothing is left to run and no timer is set: the body waits forever, or has left the scheduler (ConfigureAwait(false), Task.Run).");
             }
 
             if (scheduler.ForeignCount != 0)
