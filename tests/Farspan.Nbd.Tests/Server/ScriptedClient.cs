@@ -9,6 +9,7 @@ namespace Farspan.Nbd.Tests.Server;
 /// <summary>A client that sends exactly what a test says and reads exactly what comes, by blocking calls with a time-out.</summary>
 internal sealed class ScriptedClient : IDisposable
 {
+    private readonly Dictionary<ulong, ScriptedReply> _open = [];
     private ulong _cookie = 0x1000;
 
     public ScriptedClient(Stream stream)
@@ -191,7 +192,32 @@ internal sealed class ScriptedClient : IDisposable
         return reply;
     }
 
+    /// <summary>Reads one whole reply of several in flight, whose chunks may come between each other's.</summary>
+    public ScriptedReply ReadReplyOfMany(Func<ulong, int>? readLength = null)
+    {
+        while (true)
+        {
+            var reply = ReadMessageInto(_open, readLength ?? (_ => 0));
+            if (reply.IsDone)
+            {
+                _open.Remove(reply.Cookie);
+                return reply;
+            }
+        }
+    }
+
+    /// <summary>Reads one message, a whole simple reply or a chunk, and adds it to the reply that it belongs to.</summary>
+    public ScriptedReply ReadMessageInto(Dictionary<ulong, ScriptedReply> open, Func<ulong, int> readLength)
+    {
+        var message = new ScriptedReply();
+        ReadMessage(readLength, cookie => open.TryGetValue(cookie, out var known) ? known : open[cookie] = message, out var target);
+        return target;
+    }
+
     private void ReadMessage(ScriptedReply reply, Func<ulong, int> readLength)
+        => ReadMessage(readLength, _ => reply, out _);
+
+    private void ReadMessage(Func<ulong, int> readLength, Func<ulong, ScriptedReply> find, out ScriptedReply reply)
     {
         byte[] magic = Receive(4);
         uint value = BinaryPrimitives.ReadUInt32BigEndian(magic);
@@ -199,6 +225,7 @@ internal sealed class ScriptedClient : IDisposable
         {
             Assert.NotEqual(HeaderForm.Extended, Form);
             Assert.True(SimpleReplyHeader.TryRead([.. magic, .. Receive(SimpleReplyHeader.Size - 4)], out var simple));
+            reply = find(simple.Cookie);
             Assert.Equal(0, reply.ChunkCount);
             reply.Add(simple, simple.Error == NbdErrno.Ok && Form == HeaderForm.Simple ? Receive(readLength(simple.Cookie)) : []);
             return;
@@ -209,6 +236,7 @@ internal sealed class ScriptedClient : IDisposable
         int size = extended ? ChunkHeader.ExtendedSize : ChunkHeader.StructuredSize;
         Assert.True(ChunkHeader.TryRead([.. magic, .. Receive(size - 4)], extended, out var header), $"magic {value:x}");
         Assert.InRange(header.Length, 0UL, 1UL << 30);
+        reply = find(header.Cookie);
         reply.Add(header, Receive((int)header.Length), extended);
     }
 }

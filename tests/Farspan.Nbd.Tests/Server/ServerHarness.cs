@@ -39,6 +39,15 @@ internal sealed class ServerHarness : IAsyncDisposable
         return scripted;
     }
 
+    /// <summary>Connects a client that the caller disposes. Any thread.</summary>
+    public ScriptedClient ConnectUnowned()
+    {
+        var (client, server) = SocketPair();
+        lock (_handled)
+            _handled.Add(Server.HandleAsync(server));
+        return new ScriptedClient(client);
+    }
+
     /// <summary>Waits until every client's connection has ended at the server.</summary>
     public Task ClientsGoneAsync()
     {
