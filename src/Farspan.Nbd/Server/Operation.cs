@@ -12,7 +12,7 @@ internal sealed class Operation
 {
     private readonly OperationContext _context;
     private readonly Action _resume;
-    private ValueTaskAwaiter _awaiter;
+    private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _awaiter;
     private Operation? _parent;
     private PooledBuffer? _buffer;
     private int _bufferOffset;
@@ -137,7 +137,7 @@ internal sealed class Operation
                 else if (!TryStep(out task))
                     break;
                 started = null;
-                var awaiter = task.GetAwaiter();
+                var awaiter = task.ConfigureAwait(false).GetAwaiter();
                 if (!awaiter.IsCompleted)
                 {
                     _awaiter = awaiter;

@@ -21,7 +21,7 @@ internal sealed class ScriptedClient : IDisposable
 
     public Stream Stream { get; set; }
 
-    public HeaderForm Form { get; private set; }
+    public HeaderForm Form { get; set; }
 
     public void Dispose() => Stream.Dispose();
 

@@ -1,0 +1,41 @@
+using Farspan.Backends;
+using Farspan.Nbd.Server;
+using Microsoft.Extensions.Logging.Abstractions;
+using Xunit;
+
+namespace Farspan.Nbd.Tests.Server;
+
+/// <summary>The transmission phase alone, over an <see cref="ArrayChannel"/>, on the caller's thread.</summary>
+internal sealed class InlineSession
+{
+    private readonly BufferPool _pool = new();
+    private readonly ServerBudget _budget = new(1L << 40);
+    private readonly ServedExport _export;
+
+    public InlineSession(IBackend backend, int maximumRequestBytes = 1 << 20)
+        => _export = new ServedExport(new NbdExport { Backend = backend }, maximumRequestBytes);
+
+    public ArrayChannel Channel { get; } = new();
+
+    /// <summary>Serves <paramref name="input"/> to its end and returns why it ended; checks that nothing is left in flight.</summary>
+    public string? Run(byte[] input, HeaderForm form, Action? beforeEnd = null)
+    {
+        Channel.Reset(input);
+        var progress = new ConnectionProgress();
+        var flight = new Flight(1_000_000, 1L << 40, _budget);
+        string? reason;
+        using (var outbox = new Outbox(Channel, _pool, flight, progress, "test"))
+        {
+            var replies = new Replies(outbox, _pool, (HeaderMode)form);
+            var context = new OperationContext(_export, flight, replies, NullLogger.Instance, "test", CancellationToken.None);
+            using var reader = new RequestReader(Channel, _pool, flight, progress, outbox);
+            reason = new Transmission(reader, outbox, replies, new FlightBuffers(_pool, flight, outbox), context, form != HeaderForm.Simple).Run();
+            beforeEnd?.Invoke();
+        }
+
+        Assert.Equal(0, flight.Operations);
+        Assert.Equal(0, _budget.Bytes);
+        Assert.Equal(0, _pool.Outstanding);
+        return reason;
+    }
+}
