@@ -21,6 +21,7 @@ internal sealed class Operation
     private long _done;
     private bool _startedMain;
     private bool _startedFlush;
+    private volatile bool _abandoned;
     private int _pending;
     private Fault? _fault;
     private List<Extent>? _extents;
@@ -74,12 +75,8 @@ internal sealed class Operation
         Continue(task);
     }
 
-    /// <summary>Has it end without the backend, as the connection is ended; then drop the hold.</summary>
-    public void Abandon()
-    {
-        lock (_resume)
-            _fault ??= new Fault(NbdErrno.Shutdown, "the connection was ended");
-    }
+    /// <summary>Has it end without a reply, as its connection has ended; then drop the hold.</summary>
+    public void Abandon() => _abandoned = true;
 
     /// <summary>Drops the hold that the starter of the pieces has on a join.</summary>
     public void ReleaseHold() => EndPiece(null);
@@ -93,6 +90,7 @@ internal sealed class Operation
         _done = 0;
         _startedMain = false;
         _startedFlush = false;
+        _abandoned = false;
         _pending = 1;
         _fault = null;
         _parent = null;
@@ -161,7 +159,7 @@ internal sealed class Operation
     private bool TryStep(out ValueTask task)
     {
         task = default;
-        if (_fault is not null)
+        if (_fault is not null || _abandoned)
             return false;
         if (!_startedMain || _done < _length)
         {
@@ -247,6 +245,12 @@ internal sealed class Operation
 
     private void FinishRequest(Fault? fault)
     {
+        if (_abandoned)
+        {
+            _context.Flight.End();
+            return;
+        }
+
         if (fault is null && Kind == OperationKind.BlockStatus)
             fault = _context.Replies.TryPostBlockStatus(Request, _length, _extents!);
         else if (fault is null && Request.Command == NbdCommand.Read && _buffer is not null)
