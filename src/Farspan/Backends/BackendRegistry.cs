@@ -27,7 +27,11 @@ public sealed class BackendRegistry
     {
         var parsed = BackendUri.Parse(uri);
         if (!_openers.TryGetValue(parsed.Scheme, out var opener))
-            throw new FormatException($"No backend is known for '{parsed.Scheme}:' in {uri}; known are {string.Join(", ", _openers.Keys)}.");
+        {
+            throw new FormatException(
+                $"No backend is known for '{parsed.Scheme}:' in {parsed}; known are {string.Join(", ", _openers.Keys)} (for a file of that name: file:{parsed}).");
+        }
+
         return await opener(parsed, options ?? new BackendOpenOptions(), cancellationToken);
     }
 }

@@ -20,7 +20,7 @@ public sealed class BackendUri
         _query = query;
     }
 
-    /// <summary>The text as given.</summary>
+    /// <summary>The text as given; it may hold a password, so show <see cref="ToString"/> instead.</summary>
     public string Text { get; }
 
     /// <summary>The scheme in lower case, such as <c>nbd+unix</c>.</summary>
@@ -43,7 +43,7 @@ public sealed class BackendUri
         string scheme = schemeEnd < 0 ? "file" : text[..schemeEnd].ToLowerInvariant();
         string rest = schemeEnd < 0 ? text : text[(schemeEnd + 1)..];
         int queryStart = rest.IndexOf('?', StringComparison.Ordinal);
-        var query = queryStart < 0 ? FrozenDictionary<string, string>.Empty : ParseQuery(text, rest[(queryStart + 1)..]);
+        var query = queryStart < 0 ? FrozenDictionary<string, string>.Empty : ParseQuery(rest[(queryStart + 1)..]);
         if (queryStart >= 0)
             rest = rest[..queryStart];
         if (schemeEnd < 0 || !rest.StartsWith("//", StringComparison.Ordinal))
@@ -62,13 +62,13 @@ public sealed class BackendUri
     {
         null => null,
         var value when ByteSize.TryParse(value, out long bytes) => bytes,
-        var value => throw new FormatException($"'{key}={value}' in {Text} is no size; give one such as 4096, 64KiB, 1GiB or 500MB."),
+        var value => throw new FormatException($"'{key}={value}' in {this} is no size; give one such as 4096, 64KiB, 1GiB or 500MB."),
     };
 
     /// <summary>The value of a key as a number of bytes that is at least 1, or null.</summary>
     /// <exception cref="FormatException">The value is no such size.</exception>
     public long? GetLength(string key)
-        => GetSize(key) is not { } bytes || bytes > 0 ? GetSize(key) : throw new FormatException($"'{key}={Get(key)}' in {Text}: give at least 1 byte.");
+        => GetSize(key) is not { } bytes || bytes > 0 ? GetSize(key) : throw new FormatException($"'{key}={Get(key)}' in {this}: give at least 1 byte.");
 
     /// <summary>The value of a key as a switch: <c>off</c>, <c>no</c>, <c>false</c>, <c>0</c>; or empty, <c>on</c>, <c>yes</c>, <c>true</c>, <c>1</c>.</summary>
     /// <param name="key">The key.</param>
@@ -79,7 +79,7 @@ public sealed class BackendUri
         null => absent,
         "off" or "no" or "false" or "0" => false,
         "" or "on" or "yes" or "true" or "1" => true,
-        var value => throw new FormatException($"'{key}={value}' in {Text}: give on or off."),
+        var value => throw new FormatException($"'{key}={value}' in {this}: give on or off."),
     };
 
     /// <summary>Throws when the query holds a key that is not one of <paramref name="known"/>.</summary>
@@ -91,13 +91,21 @@ public sealed class BackendUri
             if (!known.Contains(key))
             {
                 string list = known.Length == 0 ? "takes no parameters" : $"takes {string.Join(", ", known.ToArray())}";
-                throw new FormatException($"'{key}' in {Text} is not known; {Scheme}: {list}.");
+                throw new FormatException($"'{key}' in {this} is not known; {Scheme}: {list}.");
             }
         }
     }
 
-    /// <inheritdoc/>
-    public override string ToString() => Text;
+    /// <summary>The text as given, with a password before the host replaced by <c>***</c>.</summary>
+    public override string ToString()
+    {
+        int at = Authority?.LastIndexOf('@') ?? -1;
+        int colon = at < 0 ? -1 : Authority!.IndexOf(':', 0, at);
+        if (colon < 0)
+            return Text;
+        int start = Text.IndexOf("//", StringComparison.Ordinal) + 2;
+        return string.Concat(Text.AsSpan(0, start + colon + 1), "***", Text.AsSpan(start + at));
+    }
 
     private static int SchemeEnd(string text)
     {
@@ -113,7 +121,7 @@ public sealed class BackendUri
         return colon;
     }
 
-    private static FrozenDictionary<string, string> ParseQuery(string text, string query)
+    private static FrozenDictionary<string, string> ParseQuery(string query)
     {
         var values = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (string pair in query.Split('&', StringSplitOptions.RemoveEmptyEntries))
@@ -121,7 +129,7 @@ public sealed class BackendUri
             int equals = pair.IndexOf('=', StringComparison.Ordinal);
             string key = Uri.UnescapeDataString(equals < 0 ? pair : pair[..equals]);
             if (!values.TryAdd(key, equals < 0 ? "" : Uri.UnescapeDataString(pair[(equals + 1)..])))
-                throw new FormatException($"'{key}' stands twice in {text}.");
+                throw new FormatException($"'{key}' stands twice in the parameters of the URI; give it once.");
         }
 
         return values.ToFrozenDictionary(StringComparer.Ordinal);

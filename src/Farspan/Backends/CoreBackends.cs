@@ -23,7 +23,7 @@ public static class CoreBackends
     {
         uri.AllowOnly();
         if (uri.Authority is not null || !ByteSize.TryParse(uri.Path, out long length) || length is < 1 or > MemoryBackend.MaximumLength)
-            throw new FormatException($"{uri.Text} needs a size from 1 byte to {ByteSize.Format(MemoryBackend.MaximumLength)}, such as memory:1GiB.");
+            throw new FormatException($"{uri} needs a size from 1 byte to {ByteSize.Format(MemoryBackend.MaximumLength)}, such as memory:1GiB.");
         return new ValueTask<IBackend>(new MemoryBackend(length));
     }
 

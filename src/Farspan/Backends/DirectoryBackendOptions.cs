@@ -45,10 +45,10 @@ public sealed record DirectoryBackendOptions
         uri.AllowOnly("size", "chunk");
         long? chunk = uri.GetLength("chunk");
         if (chunk is { } bytes && !IsChunkLength(bytes))
-            throw new FormatException($"'chunk={uri.Get("chunk")}' in {uri.Text}: give a power of two from 4KiB to 32MiB.");
+            throw new FormatException($"'chunk={uri.Get("chunk")}' in {uri}: give a power of two from 4KiB to 32MiB.");
         long? length = uri.GetLength("size");
         if (length is { } total && ChunkCount(total, chunk ?? DefaultChunkLength) > MaximumChunks)
-            throw new FormatException($"'size={uri.Get("size")}' in {uri.Text} makes too many chunks; give a larger chunk=.");
+            throw new FormatException($"'size={uri.Get("size")}' in {uri} makes too many chunks; give a larger chunk=.");
         return new DirectoryBackendOptions { Length = length, ChunkLength = (int?)chunk, ReadOnly = options.ReadOnly };
     }
 

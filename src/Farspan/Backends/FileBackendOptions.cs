@@ -27,8 +27,8 @@ public sealed record FileBackendOptions
     {
         ArgumentNullException.ThrowIfNull(uri);
         if (uri.Authority is { Length: > 0 } host)
-            throw new FormatException($"{uri.Text} names the host '{host}'; for a path of this machine write {uri.Scheme}:{host}{uri.Path}.");
-        return uri.Path.Length > 0 ? uri.Path : throw new FormatException($"{uri.Text} has no path; give one such as {uri.Scheme}:data/disk.img.");
+            throw new FormatException($"{uri} names the host '{host}'; for a path of this machine write {uri.Scheme}:{host}{uri.Path}.");
+        return uri.Path.Length > 0 ? uri.Path : throw new FormatException($"{uri} has no path; give one such as {uri.Scheme}:data/disk.img.");
     }
 
     /// <summary>The options in <c>file:PATH?size=1GiB&amp;direct=on&amp;lock=off</c>.</summary>

@@ -7,9 +7,10 @@ public static class ByteSize
 {
     private static readonly (string Suffix, long Factor)[] Units =
     [
-        ("KiB", 1L << 10), ("MiB", 1L << 20), ("GiB", 1L << 30), ("TiB", 1L << 40), ("PiB", 1L << 50),
+        ("KiB", 1L << 10), ("MiB", 1L << 20), ("GiB", 1L << 30), ("TiB", 1L << 40), ("PiB", 1L << 50), ("EiB", 1L << 60),
         ("kB", 1000), ("KB", 1000), ("MB", 1000_000), ("GB", 1000_000_000), ("TB", 1000_000_000_000), ("PB", 1000_000_000_000_000),
-        ("K", 1L << 10), ("k", 1L << 10), ("M", 1L << 20), ("G", 1L << 30), ("T", 1L << 40), ("P", 1L << 50), ("B", 1),
+        ("EB", 1000_000_000_000_000_000),
+        ("K", 1L << 10), ("k", 1L << 10), ("M", 1L << 20), ("G", 1L << 30), ("T", 1L << 40), ("P", 1L << 50), ("E", 1L << 60), ("B", 1),
     ];
 
     /// <summary>Parses a size.</summary>
@@ -37,11 +38,13 @@ public static class ByteSize
 
         if (!decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out decimal number))
             return false;
-        if (number > long.MaxValue || number * factor > long.MaxValue)
+        if (number > (decimal)long.MaxValue / factor)
             return false;
         decimal product = number * factor;
+        if (product != decimal.Truncate(product))
+            return false;
         bytes = (long)product;
-        return bytes == product;
+        return true;
     }
 
     /// <summary>Writes a size for people: <c>64 KiB</c>, <c>1.5 GiB</c>, <c>812 B</c>.</summary>

@@ -5,8 +5,11 @@ namespace Farspan.Units;
 /// <summary>Durations as people write them: <c>250ms</c>, <c>5s</c>, <c>1.5m</c>, <c>2h</c>.</summary>
 public static class DurationText
 {
-    private static readonly (string Suffix, double Seconds)[] Units =
-        [("us", 1e-6), ("µs", 1e-6), ("ms", 1e-3), ("s", 1), ("min", 60), ("m", 60), ("h", 3600)];
+    private static readonly (string Suffix, long Ticks)[] Units =
+    [
+        ("us", TimeSpan.TicksPerMicrosecond), ("µs", TimeSpan.TicksPerMicrosecond), ("ms", TimeSpan.TicksPerMillisecond),
+        ("s", TimeSpan.TicksPerSecond), ("min", TimeSpan.TicksPerMinute), ("m", TimeSpan.TicksPerMinute), ("h", TimeSpan.TicksPerHour),
+    ];
 
     /// <summary>Parses a duration.</summary>
     /// <exception cref="FormatException">The text is no duration.</exception>
@@ -20,13 +23,13 @@ public static class DurationText
         if (text is null)
             return false;
         text = text.Trim();
-        foreach (var (suffix, seconds) in Units)
+        foreach (var (suffix, ticks) in Units)
         {
             if (text.EndsWith(suffix, StringComparison.Ordinal)
-                && double.TryParse(text[..^suffix.Length].TrimEnd(), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number)
-                && number * seconds < TimeSpan.MaxValue.TotalSeconds)
+                && decimal.TryParse(text[..^suffix.Length].TrimEnd(), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out decimal number)
+                && number < (decimal)long.MaxValue / ticks)
             {
-                duration = TimeSpan.FromSeconds(number * seconds);
+                duration = new TimeSpan((long)decimal.Round(number * ticks));
                 return true;
             }
         }
