@@ -40,7 +40,7 @@ public sealed class MemoryBackend : IBackend, ITrim, IZero, IExtentSource, IMemo
 
         Length = length;
         _blockShift = SmallestBlockShift;
-        while (_blockShift < LargestBlockShift && length >> _blockShift >= AimedBlocks)
+        while (_blockShift < LargestBlockShift && length >> _blockShift > AimedBlocks)
             _blockShift++;
         _blocks = new MemoryBlock?[((length - 1) >> _blockShift) + 1];
     }
