@@ -66,6 +66,7 @@ internal static class FarspanProgram
         };
         root.Add(help);
         root.Add(new VersionOption());
+        root.Add(DemoCommand.Create());
         root.Add(ServeCommand.Create());
         root.Add(MountCommand.Create());
         root.Add(UmountCommand.Create());

@@ -49,7 +49,7 @@ internal static class MountCommand
             var settings = new MountSettings
             {
                 Remote = result.GetValue(remote)!,
-                Target = Path.GetFullPath(result.GetValue(target)!),
+                Target = TargetPath.Resolve(result.GetValue(target)!),
                 ReadOnly = result.GetValue(readOnly),
                 Timeout = SharedOptions.ReadTimeout(result.GetValue(timeout)!),
                 Fuse = new FuseMountOptions
@@ -63,10 +63,14 @@ internal static class MountCommand
             var output = result.InvocationConfiguration.Output;
             var error = result.InvocationConfiguration.Error;
             var report = (MountedFile mounted) => Print(output, mounted, result.GetValue(json), result.GetValue(quiet));
-            if (DetachedChild.IsThisProcess)
-                return await ServeDetachedAsync(settings, output, error, cancellationToken);
             if (result.GetValue(foreground))
-                return await ServeAsync(settings, (_, mounted) => report(mounted), error, cancellationToken, cancellationToken);
+            {
+                var running = DetachedChild.IsThisProcess ? DetachedChild.Begin(cancellationToken) : cancellationToken;
+                return await ServeAsync(settings, (_, mounted) => report(mounted), running, running);
+            }
+
+            if (DetachedChild.IsThisProcess)
+                return await ServeDetachedAsync(settings, output, cancellationToken);
             var (line, exitCode) = await DetachedChild.StartAsync(Environment.GetCommandLineArgs()[1..], error, cancellationToken);
             if (line is not null)
                 report(JsonSerializer.Deserialize(line, CliJson.Shapes.MountedFile)!);
@@ -75,10 +79,10 @@ internal static class MountCommand
         return command;
     }
 
-    private static Task<int> ServeDetachedAsync(MountSettings settings, TextWriter output, TextWriter error, CancellationToken cancellationToken)
+    private static Task<int> ServeDetachedAsync(MountSettings settings, TextWriter output, CancellationToken cancellationToken)
     {
         var starting = DetachedChild.Begin(cancellationToken);
-        return ServeAsync(settings, Ready, error, starting, cancellationToken);
+        return ServeAsync(settings, Ready, starting, cancellationToken);
 
         void Ready(MountProcess process, MountedFile mounted)
         {
@@ -90,7 +94,7 @@ internal static class MountCommand
     }
 
     private static async Task<int> ServeAsync(
-        MountSettings settings, Action<MountProcess, MountedFile> ready, TextWriter error, CancellationToken starting, CancellationToken running)
+        MountSettings settings, Action<MountProcess, MountedFile> ready, CancellationToken starting, CancellationToken running)
     {
         await using var process = await MountProcess.StartAsync(settings, Registry.Create(), starting);
         ready(process, process.Mounted);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Farspan.Cli.Mounting;
 using Farspan.Cli.Serving;
 using Farspan.Cli.Terminal;
 using Farspan.Nbd.Server;
@@ -66,7 +67,8 @@ internal static class ServeCommand
             settings.Validate();
             var logger = new LineLogger(result.InvocationConfiguration.Error, result.GetValue(verbose) ? LogLevel.Information : LogLevel.Error);
             var output = new ServeOutput(result.InvocationConfiguration.Output, result.GetValue(json));
-            await new BackendService(settings, output, logger).RunAsync(Registry.Create(), cancellationToken);
+            var running = DetachedChild.IsThisProcess ? DetachedChild.Begin(cancellationToken) : cancellationToken;
+            await new BackendService(settings, output, logger).RunAsync(Registry.Create(), running);
             return ExitCodes.Done;
         });
         return command;

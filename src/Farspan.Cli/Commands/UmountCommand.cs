@@ -30,7 +30,7 @@ internal static class UmountCommand
         });
         command.SetAction(async (result, cancellationToken) =>
         {
-            var unmounting = new Unmounting(Path.GetFullPath(result.GetValue(target)!), result.InvocationConfiguration.Error);
+            var unmounting = new Unmounting(TargetPath.Resolve(result.GetValue(target)!), result.InvocationConfiguration.Error);
             await unmounting.RunAsync(result.GetValue(lazy), result.GetValue(force), cancellationToken);
             return ExitCodes.Done;
         });

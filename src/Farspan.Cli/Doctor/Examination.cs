@@ -23,6 +23,7 @@ internal static class Examination
             await TryBaseAsync("Unix sockets", "serve, umount", TryUnixSocketAsync, "make the directory for temporary files writable (TMPDIR)", cancellationToken),
             await TryBaseAsync("runtime directory", "mount, umount", TryRuntimeDirectoryAsync, "set FARSPAN_RUNTIME_DIR to a directory of yours", cancellationToken),
             Finding.Of(KernelFeatures.ProbeFuseDevice(), "mount"),
+            await TryFuseAsync(cancellationToken),
             Fusermount(),
             Finding.Of(KernelFeatures.ProbeFuseOverIoUring(), "faster mounts, later"),
             Finding.Of(KernelFeatures.ProbeLoop(), "a block device on a mounted file (losetup)"),
@@ -103,6 +104,15 @@ internal static class Examination
         if (!wasThere)
             Directory.Delete(path);
         return Task.FromResult(path);
+    }
+
+    private static async Task<Finding> TryFuseAsync(CancellationToken cancellationToken)
+    {
+        const string name = "a mounted file";
+        const string purpose = "mount";
+        return await FuseTrial.WhyNotAsync(cancellationToken) is { } reason
+            ? new Finding(name, FindingState.Missing, purpose, reason, "see /dev/fuse and fusermount3; until then, use copy and serve")
+            : new Finding(name, FindingState.Ok, purpose, "one was mounted and unmounted");
     }
 
     private static Finding Fusermount()

@@ -8,7 +8,7 @@ internal sealed record MountSettings
     /// <summary>The URI of what is mounted.</summary>
     public required string Remote { get; init; }
 
-    /// <summary>TARGET, as an absolute path.</summary>
+    /// <summary>TARGET, as <see cref="TargetPath"/> resolves it.</summary>
     public required string Target { get; init; }
 
     /// <summary>Open and mount for reading only. Default: false.</summary>

@@ -60,7 +60,8 @@ internal sealed class Unmounting(string path, TextWriter notes)
     {
         if (MountTable.IsFarspanMount(record.Target))
             await RunUnmountProgramAsync(record.Target, isLazy: true, cancellationToken);
-        if (new FileInfo(record.Target) is { Exists: true, Length: 0, UnixFileMode: UnixFileMode.None })
+        // What was made to mount on, where nothing was before, has this shape.
+        if (new FileInfo(record.Target) is { Exists: true, Length: 0, UnixFileMode: UnixFileMode.UserWrite })
             File.Delete(record.Target);
         bool hasMessages = new FileInfo(record.Log) is { Exists: true, Length: > 0 };
         record.Remove(keepLog: hasMessages);

@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Farspan.Cli.Copying;
+using Farspan.Cli.Demo;
 using Farspan.Cli.Doctor;
 using Farspan.Cli.Mounting;
 using Farspan.Cli.Serving;
@@ -10,6 +11,7 @@ namespace Farspan.Cli.Terminal;
 
 /// <summary>Every JSON shape that the program reads or writes, generated when it is built so that start-up pays no reflection.</summary>
 [JsonSerializable(typeof(CopyReport))]
+[JsonSerializable(typeof(DemoReport))]
 [JsonSerializable(typeof(DoctorReport))]
 [JsonSerializable(typeof(MountRecord))]
 [JsonSerializable(typeof(MountedFile))]
