@@ -1,5 +1,6 @@
 using Farspan.Backends;
 using Farspan.Linux;
+using Farspan.Nbd;
 
 namespace Farspan.Cli;
 
@@ -7,5 +8,5 @@ namespace Farspan.Cli;
 internal static class Registry
 {
     /// <summary>A registry of all of them.</summary>
-    public static BackendRegistry Create() => new BackendRegistry().AddCoreBackends().AddLinuxBackends();
+    public static BackendRegistry Create() => new BackendRegistry().AddCoreBackends().AddLinuxBackends().AddNbdBackends();
 }

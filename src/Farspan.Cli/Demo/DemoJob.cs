@@ -67,7 +67,6 @@ internal sealed class DemoJob(DemoSettings settings, BackendRegistry registry, A
         });
         double download = await DownloadAsync(directory, length, cancellationToken);
 
-        long jobStarted = Stopwatch.GetTimestamp();
         var before = _counted;
         var mount = noFuse is null ? new DemoMount(_server!.Uri, Path.Combine(directory, "mounted-" + data.FileName)) : null;
         double firstAnswer;
@@ -92,7 +91,6 @@ internal sealed class DemoJob(DemoSettings settings, BackendRegistry registry, A
         double job = _steps.SkipWhile(step => !step.Name.StartsWith("download", StringComparison.Ordinal)).Skip(1).Sum(step => step.Seconds);
         long jobBytes = _counted.Received + _counted.Sent - before.Received - before.Sent;
         await CheckAtServerAsync(data, file, first, firstExpected, cancellationToken);
-        tell($"done in {ProgressLine.Duration(Stopwatch.GetElapsedTime(jobStarted))}");
         return new DemoReport
         {
             Data = data.Description,
