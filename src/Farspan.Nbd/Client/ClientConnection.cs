@@ -138,12 +138,13 @@ internal sealed class ClientConnection : IReplyTarget
         AbandonedCount++;
     }
 
-    /// <summary>Frees a slot whose request was given up before it was sent. Gate held.</summary>
+    /// <summary>Frees a slot whose request was given up before it was sent, for the next who waits. Gate held, by the sender.</summary>
     internal void FreeUnsent(ReplySlot slot)
     {
         AbandonedCount--;
         slot.SendCost = 0;
         Free(slot);
+        Link.Dispatch(this);
     }
 
     /// <summary>Takes no more requests. Gate held.</summary>
@@ -236,7 +237,7 @@ internal sealed class ClientConnection : IReplyTarget
                     failure = Failed(request, slot);
                 else
                     request.Extents?.AddRange(slot.Extents);
-                mayComplete = Link.Settle(request, failure);
+                mayComplete = Link.Settle(request, ref failure);
             }
 
             Free(slot);

@@ -78,9 +78,18 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
             return WritePartsAsync(offset, buffer, cancellationToken);
         if (buffer.IsEmpty)
             return default;
-        var request = _link.Rent();
-        request.PrepareWrite(offset, buffer);
-        return Submit(request, cancellationToken);
+        if (!_link.KeepsWrites)
+        {
+            var request = _link.Rent();
+            request.PrepareWrite(offset, buffer);
+            return Submit(request, cancellationToken);
+        }
+
+        if (cancellationToken.IsCancellationRequested)
+            return ValueTask.FromCanceled(cancellationToken);
+        return _link.TryReserve(buffer.Length, out var kept)
+            ? WriteKept(kept, offset, buffer, cancellationToken)
+            : WriteWhenRoomAsync(offset, buffer, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -154,9 +163,9 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
 
     private ValueTask Submit(NbdRequest request, CancellationToken cancellationToken)
     {
-        if (cancellationToken.IsCancellationRequested)
+        if (cancellationToken.IsCancellationRequested && request.Kept is null)
         {
-            _link.Recycle(request);
+            request.Discard();
             return ValueTask.FromCanceled(cancellationToken);
         }
 
@@ -165,6 +174,20 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
         request.Watch(cancellationToken);
         return new ValueTask(request, version);
     }
+
+    private ValueTask WriteKept(UnflushedWrite kept, long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        kept.Offset = offset;
+        kept.Length = buffer.Length;
+        buffer.CopyTo(kept.Data);
+        var request = _link.Rent();
+        request.PrepareWrite(offset, kept.Data);
+        request.Kept = kept;
+        return Submit(request, cancellationToken);
+    }
+
+    private async ValueTask WriteWhenRoomAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+        => await WriteKept(await _link.ReserveAsync(buffer.Length, cancellationToken), offset, buffer, cancellationToken);
 
     private async ValueTask ReadPartsAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
@@ -196,8 +219,19 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
         while (length > 0)
         {
             long part = Math.Min(length, MaximumRange);
+            cancellationToken.ThrowIfCancellationRequested();
+            UnflushedWrite? kept = null;
+            if (command == NbdCommand.WriteZeroes && _link.KeepsWrites)
+            {
+                kept = await _link.ReserveAsync(0, cancellationToken);
+                kept.Offset = offset;
+                kept.Length = part;
+                kept.KeepsAllocated = (flags & NbdCommandFlags.NoHole) != 0;
+            }
+
             var request = _link.Rent();
             request.Prepare(command, flags, offset, part);
+            request.Kept = kept;
             await Submit(request, cancellationToken);
             offset += part;
             length -= part;

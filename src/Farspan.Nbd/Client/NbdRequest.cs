@@ -47,6 +47,15 @@ internal sealed class NbdRequest(NbdLink link) : IValueTaskSource
     /// <summary>For FLUSH: how many writes were acknowledged when it was called, all of which it makes durable.</summary>
     public long FlushMark { get; set; }
 
+    /// <summary>For FLUSH: whether the client called it itself, to make room for writes.</summary>
+    public bool IsForRoom { get; set; }
+
+    /// <summary>For WRITE and WRITE_ZEROES: what is kept until it is flushed.</summary>
+    public UnflushedWrite? Kept { get; set; }
+
+    /// <summary>Whether a lost connection fails it; else it is sent again.</summary>
+    public bool FailsOnLoss { get; set; }
+
     public RequestPlace Place { get; set; }
 
     public ClientConnection? Connection { get; set; }
@@ -111,6 +120,13 @@ internal sealed class NbdRequest(NbdLink link) : IValueTaskSource
             _completion.SetException(failure);
     }
 
+    /// <summary>Gives back a request that was not submitted.</summary>
+    public void Discard()
+    {
+        Clear();
+        link.Recycle(this);
+    }
+
     public ValueTaskSourceStatus GetStatus(short token) => _completion.GetStatus(token);
 
     public void OnCompleted(Action<object?> continuation, object? state, short token, ValueTaskSourceOnCompletedFlags flags)
@@ -143,6 +159,10 @@ internal sealed class NbdRequest(NbdLink link) : IValueTaskSource
         Extents = null;
         ExtentLimit = 0;
         MetLoss = false;
+        IsForRoom = false;
+        FailsOnLoss = false;
+        Kept = null;
+        FlushMark = 0;
         Place = RequestPlace.Idle;
         Connection = null;
         Slot = null;

@@ -6,6 +6,9 @@ namespace Farspan.Nbd.Client;
 /// <summary>The background of a link: the timer that finds what takes too long, connecting again after a loss, more connections under load, closing.</summary>
 internal sealed class NbdSupervisor : IAsyncDisposable
 {
+    private const int ReplayWidth = 16;
+
+    private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(20);
 
     private readonly NbdLink _link;
@@ -14,6 +17,8 @@ internal sealed class NbdSupervisor : IAsyncDisposable
     private readonly ITimer _timer;
     private readonly List<ClientConnection> _known = [];
     private readonly Task _loop;
+    private readonly Task _room;
+    private Task _growing = Task.CompletedTask;
     private Task? _closing;
 
     public NbdSupervisor(NbdLink link, ClientConnection first)
@@ -21,12 +26,14 @@ internal sealed class NbdSupervisor : IAsyncDisposable
         _link = link;
         _options = link.Options;
         _known.Add(first);
-        var period = TimeSpan.FromTicks(Math.Clamp(
-            Math.Min(_options.RequestTimeout.Ticks, Math.Max(_options.ReconnectTimeout.Ticks, TimeSpan.TicksPerMillisecond)) / 8,
-            TimeSpan.TicksPerMillisecond * 5,
-            TimeSpan.TicksPerMillisecond * 250));
+        long shortest = _options.ReconnectTimeout > TimeSpan.Zero
+            ? Math.Min(_options.RequestTimeout.Ticks, _options.ReconnectTimeout.Ticks)
+            : _options.RequestTimeout.Ticks;
+        var period = TimeSpan.FromTicks(Math.Clamp(shortest / 8, TimeSpan.TicksPerMillisecond * 5, TimeSpan.TicksPerMillisecond * 250));
         _timer = _options.Clock.CreateTimer(static l => ((NbdLink)l!).Watch(), link, period, period);
+        link.AllowGrowth(link.Export.Can(NbdTransmissionFlags.CanMultiConn));
         _loop = Task.Run(RunAsync);
+        _room = Task.Run(KeepRoomAsync);
     }
 
     /// <summary>Ends the calls that are under way, within the options' time for closing, and takes leave from the server.</summary>
@@ -42,13 +49,14 @@ internal sealed class NbdSupervisor : IAsyncDisposable
         using var limit = new CancellationTokenSource(_options.CloseTimeout, _options.Clock);
         await WithinAsync(_link.Idle, limit.Token);
         await _stop.CancelAsync();
-        await _loop;
+        await Task.WhenAll(_loop, _room, _growing);
         foreach (var connection in connections)
             connection.Disconnect();
-        await WithinAsync(Task.WhenAll(_known.Select(c => c.Ended)), limit.Token);
+        var ended = Task.WhenAll(_known.Select(static c => c.Ended));
+        await WithinAsync(ended, limit.Token);
         foreach (var connection in _known)
             connection.Abort();
-        await Task.WhenAll(_known.Select(c => c.Ended));
+        await ended;
         await _link.Idle;
         await _timer.DisposeAsync();
         _stop.Dispose();
@@ -77,6 +85,8 @@ internal sealed class NbdSupervisor : IAsyncDisposable
                     return;
                 if (!_link.IsUp)
                     await ReconnectAsync(_stop.Token);
+                else if (_link.WantsGrowth && _growing.IsCompleted)
+                    _growing = GrowAsync(_stop.Token);
             }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
@@ -86,11 +96,20 @@ internal sealed class NbdSupervisor : IAsyncDisposable
 
     private async Task ReconnectAsync(CancellationToken cancellationToken)
     {
-        foreach (var retired in _link.Retired())
+        // What the other connections have under way ends first: an old write must not come after what is written again here.
+        var retired = _link.Others();
+        using (var limit = new CancellationTokenSource(DrainTime, _options.Clock))
+        using (var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken))
+            await WithinAsync(Task.WhenAll(retired.Select(static c => c.Drained)), either.Token);
+        cancellationToken.ThrowIfCancellationRequested();
+        foreach (var connection in retired)
         {
-            await retired.Drained.WaitAsync(cancellationToken);
-            _link.Forget(retired);
-            retired.Disconnect();
+            if (connection.Drained.IsCompleted)
+                connection.Disconnect();
+            else
+                connection.Abort();
+            await connection.Drained;
+            _link.Forget(connection);
         }
 
         var delay = FirstDelay;
@@ -98,19 +117,11 @@ internal sealed class NbdSupervisor : IAsyncDisposable
         {
             try
             {
-                var connection = await ClientConnection.OpenAsync(_options, cancellationToken);
-                if (connection.Export.DifferenceFrom(_link.Export) is { } difference)
-                {
-                    connection.Discard();
-                    throw new BackendException(
-                        BackendError.Invalid, $"{_options.Name} changed while the connection was lost: {difference}. Open it again.", isTransient: false);
-                }
-
-                _known.RemoveAll(c => c.Ended.IsCompleted);
-                _known.Add(connection);
-                connection.Start(_link);
-                if (_link.TryAdd(connection))
+                var connection = await OpenAsync(cancellationToken);
+                _link.Remember(connection);
+                if (await TryReplayAsync(connection, cancellationToken) && _link.TryResume(connection))
                     return;
+                _link.Forget(connection);
             }
             catch (BackendException error)
             {
@@ -119,6 +130,132 @@ internal sealed class NbdSupervisor : IAsyncDisposable
 
             await Task.Delay(delay, _options.Clock, cancellationToken);
             delay = TimeSpan.FromTicks(Math.Min(delay.Ticks * 2, _options.MaximumReconnectDelay.Ticks));
+        }
+    }
+
+    /// <summary>Writes what no flush had covered again. False where that failed; then the connection is given up.</summary>
+    private async Task<bool> TryReplayAsync(ClientConnection connection, CancellationToken cancellationToken)
+    {
+        var underway = new Queue<Task>();
+        try
+        {
+            foreach (var piece in _link.PlanReplay())
+            {
+                if (underway.Count >= ReplayWidth)
+                    await underway.Dequeue();
+                cancellationToken.ThrowIfCancellationRequested();
+                underway.Enqueue(SendAgain(connection, piece));
+            }
+
+            foreach (var task in underway)
+                await task;
+            return true;
+        }
+        catch (BackendException error)
+        {
+            _link.NoteOutage(
+                new BackendException(error.Error, $"Writes that were not flushed cannot be written again: {error.Message}", error), isFinal: false);
+            connection.Abort();
+            await Task.WhenAll(underway).ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            return false;
+        }
+    }
+
+    private Task SendAgain(ClientConnection connection, ReplayPiece piece)
+    {
+        var request = _link.Rent();
+        if (piece.IsZero)
+            request.Prepare(NbdCommand.WriteZeroes, piece.Write.KeepsAllocated ? NbdCommandFlags.NoHole : NbdCommandFlags.None, piece.Offset, piece.Length);
+        else
+            request.PrepareWrite(piece.Offset, piece.Data);
+        short version = request.Version;
+        if (_link.TrySubmitTo(connection, request))
+            return new ValueTask(request, version).AsTask();
+        _link.Recycle(request);
+        return Task.FromException(connection.Failure ?? new BackendException(BackendError.Disconnected, $"The connection to {_options.Name} was lost."));
+    }
+
+    private async Task<ClientConnection> OpenAsync(CancellationToken cancellationToken)
+    {
+        var connection = await ClientConnection.OpenAsync(_options, cancellationToken);
+        if (connection.Export.DifferenceFrom(_link.Export) is { } difference)
+        {
+            connection.Discard();
+            throw new BackendException(
+                BackendError.Invalid, $"{_options.Name} is not what it was when it was opened: {difference}. Open it again.", isTransient: false);
+        }
+
+        lock (_known)
+        {
+            _known.RemoveAll(static c => c.Ended.IsCompleted);
+            _known.Add(connection);
+        }
+
+        connection.Start(_link);
+        return connection;
+    }
+
+    private async Task GrowAsync(CancellationToken cancellationToken)
+    {
+        bool joined = false;
+        try
+        {
+            var connection = await OpenAsync(cancellationToken);
+            joined = _link.TryJoin(connection);
+            if (!joined)
+                connection.Disconnect();
+        }
+        catch (Exception error) when (error is BackendException or OperationCanceledException)
+        {
+            // The server may limit its connections: those there are go on.
+        }
+
+        _link.AllowGrowth(joined);
+    }
+
+    private async Task KeepRoomAsync()
+    {
+        try
+        {
+            while (true)
+            {
+                await _link.RoomWanted.ReadAsync(_stop.Token);
+                var delay = FirstDelay;
+                while (_link.NeedsRoom)
+                {
+                    var failure = await FlushForRoomAsync();
+                    _link.NoteRoomFlush(failure);
+                    if (failure is null)
+                        continue;
+                    await Task.Delay(delay, _options.Clock, _stop.Token);
+                    delay = TimeSpan.FromTicks(Math.Min(delay.Ticks * 2, _options.MaximumReconnectDelay.Ticks));
+                }
+            }
+        }
+        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
+        {
+        }
+    }
+
+    private async Task<BackendException?> FlushForRoomAsync()
+    {
+        var request = _link.Rent();
+        request.Prepare(NbdCommand.Flush, NbdCommandFlags.None, 0, 0);
+        request.IsForRoom = true;
+        short version = request.Version;
+        _link.Submit(request);
+        try
+        {
+            await new ValueTask(request, version);
+            return null;
+        }
+        catch (BackendException error)
+        {
+            return error;
+        }
+        catch (ObjectDisposedException)
+        {
+            return null;
         }
     }
 }
