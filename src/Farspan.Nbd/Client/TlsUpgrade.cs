@@ -43,6 +43,12 @@ internal static class TlsUpgrade
             string reason = error.InnerException is null ? error.Message : $"{error.Message} {error.InnerException.Message}";
             throw new BackendException(BackendError.AccessDenied, $"TLS to {endpoint} failed: {reason.TrimEnd('.')}.", error, isTransient: false);
         }
+        catch (IOException error)
+        {
+            encrypted.Dispose();
+            throw new BackendException(
+                BackendError.Disconnected, $"TLS to {endpoint} failed: the server ended the handshake ({error.Message.TrimEnd('.')}); it may want a client certificate.", error);
+        }
         catch
         {
             encrypted.Dispose();

@@ -28,7 +28,7 @@ internal sealed class WireReader
 
     private long _arrivals;
 
-    /// <summary>The next <paramref name="count"/> bytes, valid until the next call.</summary>
+    /// <summary>The next <paramref name="count"/> bytes, at most half a buffer, valid until the next call.</summary>
     /// <exception cref="EndOfStreamException">The stream ended before.</exception>
     public ReadOnlySpan<byte> Peek(int count)
     {
