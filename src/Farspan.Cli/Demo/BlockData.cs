@@ -27,7 +27,7 @@ internal sealed class BlockData(BackendRegistry registry, bool usesUri) : IDemoD
     private const int Payload = BlockSize - sizeof(uint);
 
     /// <inheritdoc/>
-    public string Description => "a generated file with an index and checksums (no SQLite here)";
+    public string Description => "a generated file with an index and checksums";
 
     /// <inheritdoc/>
     public string FileName => "readings.blocks";

@@ -4,12 +4,14 @@ using System.Text.Json.Serialization;
 using Farspan.Cli.Copying;
 using Farspan.Cli.Demo;
 using Farspan.Cli.Doctor;
+using Farspan.Cli.Inspection;
 using Farspan.Cli.Mounting;
 using Farspan.Cli.Serving;
 
 namespace Farspan.Cli.Terminal;
 
 /// <summary>Every JSON shape that the program reads or writes, generated when it is built so that start-up pays no reflection.</summary>
+[JsonSerializable(typeof(BackendReport))]
 [JsonSerializable(typeof(CopyReport))]
 [JsonSerializable(typeof(DemoReport))]
 [JsonSerializable(typeof(DoctorReport))]

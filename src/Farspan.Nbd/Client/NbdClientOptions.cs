@@ -62,6 +62,16 @@ public sealed record NbdClientOptions
     /// <summary>The clock. Default: the system's.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 
+    /// <summary>What a URI asks for: <c>nbd://host:port/export</c>, <c>nbd+unix:///export?socket=PATH</c>, and <c>nbds</c> in their place for TLS.</summary>
+    /// <param name="uri">The URI; its parameters win over <paramref name="open"/>.</param>
+    /// <param name="open">Read-only, time-out and clock; null for the defaults.</param>
+    /// <exception cref="FormatException">A part does not fit; the message says which and why.</exception>
+    public static NbdClientOptions Parse(BackendUri uri, BackendOpenOptions? open = null)
+    {
+        ArgumentNullException.ThrowIfNull(uri);
+        return NbdUri.Parse(uri, open ?? new BackendOpenOptions());
+    }
+
     /// <summary>Opens the byte stream in place of a socket, for tests.</summary>
     internal Func<NbdTransport>? Connector { get; init; }
 
