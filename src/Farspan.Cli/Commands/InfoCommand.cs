@@ -70,7 +70,7 @@ internal static class InfoCommand
             output.WriteLine($"  {extent.Offset,16} {extent.Length,16}  {extent.Kind}");
     }
 
-    private static void Print(NbdExport export, TextWriter output)
+    private static void Print(NbdExportDetails export, TextWriter output)
     {
         string name = export.Name.Length == 0 ? "the default export" : $"export '{export.Name}'";
         output.WriteLine($"  {name}{(string.IsNullOrEmpty(export.Description) ? "" : $": {export.Description}")}");
