@@ -109,7 +109,7 @@ public sealed class FuseMount : IAsyncDisposable
             while (!_session.ReadersEnded.IsCompleted && !await TryUnmountAsync(isLazy: false))
             {
                 if (_options.Clock.GetElapsedTime(start) > _options.BusyTimeout)
-                    throw new MountException($"{MountPoint} is in use and stays mounted; close what uses it ('fuser -vm {MountPoint}' lists it) and try again.");
+                    throw InUse(MountPoint);
                 await Task.Delay(TimeSpan.FromMilliseconds(10), _options.Clock, cancellationToken);
             }
         }
@@ -145,12 +145,15 @@ public sealed class FuseMount : IAsyncDisposable
         await EndedAsync(_options.CloseTimeout);
     }
 
+    internal static MountException InUse(string mountPoint)
+        => new($"{mountPoint} is in use and stays mounted; close what uses it ('fuser -vm {mountPoint}' lists it) and try again.");
+
     private static MountException TookTooLong(string target, FuseMountOptions options, Exception error)
         => new($"Mounting at {target} took longer than {options.MountTimeout.TotalSeconds:0} s.", error);
 
     private static FuseMount Create(IBackend backend, string target, FuseMountOptions options)
     {
-        IFuseMounter mounter = Libc.EffectiveUserId() == 0 ? new DirectMounter() : new FusermountMounter();
+        var mounter = FuseMounters.ForThisUser();
         var place = MountTarget.Prepare(target, mounter, options.Logger);
         try
         {

@@ -49,6 +49,21 @@ internal sealed class MountTarget
         };
     }
 
+    /// <summary>Removes what a server that was killed has left: its mount, and its placeholder. Does nothing where that is not possible.</summary>
+    public static void CleanUpAfterDeath(string path, IFuseMounter mounter)
+    {
+        try
+        {
+            StaleMount.TryRemove(path, mounter);
+            if (MountInfo.Find(path) is null && Status(path) is { } status && IsPlaceholder(status))
+                _ = Libc.Unlink(path);
+        }
+        catch (MountException)
+        {
+            // The next mount tries again, and says why it cannot.
+        }
+    }
+
     /// <summary>Removes the placeholder. Nothing is mounted there any more.</summary>
     /// <exception cref="MountException">It could not be removed, or somebody has written into it.</exception>
     public void Release()

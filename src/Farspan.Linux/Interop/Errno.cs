@@ -36,4 +36,5 @@ internal enum Errno
     ETIMEDOUT = 110,
     ENOTCONN = 107,
     EDQUOT = 122,
+    EHWPOISON = 133,
 }

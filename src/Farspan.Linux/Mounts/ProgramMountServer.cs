@@ -1,0 +1,184 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using Farspan.Backends;
+using Farspan.Linux.Fuse;
+using Farspan.Linux.Interop;
+using Farspan.Mounts;
+
+namespace Farspan.Linux.Mounts;
+
+/// <summary>
+/// A mount that the <c>farspan</c> program serves as a child of this process. It ends when it is unmounted, when it is told to, and when this
+/// process ends: its standard input closes then.
+/// </summary>
+internal sealed class ProgramMountServer : IMountServer
+{
+    private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(5);
+
+    private readonly Process _process;
+    private readonly ProgramOutput _error;
+    private readonly FuseMountOptions _options;
+    private readonly IFuseMounter _mounter = FuseMounters.ForThisUser();
+    private readonly string _mountPoint;
+
+    private ProgramMountServer(Process process, ProgramOutput error, FuseMountOptions options, JsonElement ready)
+    {
+        _process = process;
+        _error = error;
+        _options = options;
+        Path = ready.GetProperty("path").GetString()!;
+        Length = ready.GetProperty("length").GetInt64();
+        IsReadOnly = ready.GetProperty("readOnly").GetBoolean();
+        _mountPoint = MountInfo.Find(Path) is null ? System.IO.Path.GetDirectoryName(Path)! : Path;
+        Completion = CompleteAsync();
+    }
+
+    public string Path { get; }
+
+    public long Length { get; }
+
+    public bool IsReadOnly { get; }
+
+    public bool IsThisProcess => false;
+
+    public Task Completion { get; }
+
+    /// <summary>Starts the program and waits until the file can be used.</summary>
+    /// <exception cref="MountException">It could not be started, said that it cannot mount, or was not ready in time.</exception>
+    public static async Task<ProgramMountServer> StartAsync(string uri, string target, DirectMountOptions options, CancellationToken cancellationToken)
+    {
+        string program = FarspanProgram.Find(options.Program);
+        cancellationToken.ThrowIfCancellationRequested();
+        var process = Start(program, Arguments(uri, target, options));
+        var error = new ProgramOutput(process.StandardError);
+        try
+        {
+            string? line = await process.StandardOutput.ReadLineAsync(cancellationToken).AsTask()
+                .WaitAsync(options.Fuse.MountTimeout, options.Fuse.Clock, cancellationToken);
+            if (line is null)
+            {
+                await process.WaitForExitAsync(cancellationToken).WaitAsync(s_grace, options.Fuse.Clock, cancellationToken);
+                throw new MountException($"Cannot mount {uri} at {target}: {await error.LastLineAsync() ?? $"{program} ended with exit code {process.ExitCode}"}");
+            }
+
+            using var ready = JsonDocument.Parse(line);
+            return new ProgramMountServer(process, error, options.Fuse, ready.RootElement);
+        }
+        catch (Exception failure)
+        {
+            await GiveUpAsync(process, target);
+            throw failure switch
+            {
+                TimeoutException => new MountException($"{program} did not mount {uri} at {target} within {options.Fuse.MountTimeout.TotalSeconds:0} s.", failure),
+                JsonException or KeyNotFoundException or InvalidOperationException => new MountException($"{program} is no farspan program of this version.", failure),
+                _ => failure,
+            };
+        }
+    }
+
+    public async Task UnmountAsync(CancellationToken cancellationToken)
+    {
+        long start = _options.Clock.GetTimestamp();
+        while (!Completion.IsCompleted && MountInfo.Find(_mountPoint) is not null && !await TryUnmountAsync())
+        {
+            if (_options.Clock.GetElapsedTime(start) > _options.BusyTimeout)
+                throw FuseMount.InUse(_mountPoint);
+            await Task.Delay(TimeSpan.FromMilliseconds(10), _options.Clock, cancellationToken);
+        }
+
+        await EndedAsync(_options.CloseTimeout + _options.CloseTimeout, cancellationToken);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!Completion.IsCompleted && (MountInfo.Find(_mountPoint) is null || !await TryUnmountAsync()))
+            _ = Libc.Kill(_process.Id, Libc.SIGTERM);
+        await EndedAsync(_options.CloseTimeout + _options.CloseTimeout + s_grace, CancellationToken.None);
+    }
+
+    private static List<string> Arguments(string uri, string target, DirectMountOptions options)
+    {
+        List<string> arguments =
+        [
+            "mount", uri, target, "--foreground", "--until-input-ends", "--json", "--file-name", options.Fuse.FileName,
+            "--mode", Convert.ToString((int)options.Fuse.Mode, 8),
+            "--timeout", string.Create(CultureInfo.InvariantCulture, $"{(long)Math.Ceiling(options.Backend.Timeout.TotalMilliseconds)}ms"),
+        ];
+        if (options.ReadOnly || options.Fuse.ReadOnly)
+            arguments.Add("--read-only");
+        if (options.Fuse.AllowOther)
+            arguments.Add("--allow-other");
+        return arguments;
+    }
+
+    private static Process Start(string program, List<string> arguments)
+    {
+        try
+        {
+            return Process.Start(new ProcessStartInfo(program, arguments)
+            {
+                UseShellExecute = false,
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            })!;
+        }
+        catch (System.ComponentModel.Win32Exception error)
+        {
+            throw new MountException($"Cannot start {program}: {error.Message}", error);
+        }
+    }
+
+    private static async Task GiveUpAsync(Process process, string target)
+    {
+        // Asked to end first, so that it takes down what it may have mounted.
+        process.StandardInput.Close();
+        try
+        {
+            await process.WaitForExitAsync().WaitAsync(s_grace);
+        }
+        catch (TimeoutException)
+        {
+            process.Kill();
+            await process.WaitForExitAsync();
+            MountTarget.CleanUpAfterDeath(target, FuseMounters.ForThisUser());
+        }
+
+        process.Dispose();
+    }
+
+    private Task<bool> TryUnmountAsync()
+        => Task.Factory.StartNew(
+            () => _mounter.TryUnmount(_mountPoint, isLazy: false), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)
+            .WaitAsync(_options.CloseTimeout, _options.Clock);
+
+    private async Task EndedAsync(TimeSpan patience, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Task.WhenAny(Completion, Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken)).WaitAsync(patience, _options.Clock, cancellationToken);
+        }
+        catch (TimeoutException)
+        {
+            _process.Kill();
+        }
+
+        await Completion;
+    }
+
+    private async Task CompleteAsync()
+    {
+        await _process.WaitForExitAsync();
+        int exitCode = _process.ExitCode;
+        string? said = await _error.LastLineAsync();
+        _process.Dispose();
+        if (exitCode == 0)
+            return;
+        MountTarget.CleanUpAfterDeath(_mountPoint, _mounter);
+        // Past 128 stands the signal that ended it; then nothing is known of what it had not flushed.
+        throw exitCode > 128 || said is null
+            ? new MountException($"The process that served {Path} ended {(exitCode > 128 ? $"by signal {exitCode - 128}" : $"with exit code {exitCode}")}; what was not flushed may be lost.")
+            : new BackendException(BackendError.InputOutput, said);
+    }
+}
