@@ -5,6 +5,18 @@ using Farspan.Linux.Fuse;
 
 // usage: Farspan.FuseHost TARGET [name=value ...]; then one command a line on standard input, one answer a line on standard output.
 // It serves a file from memory, in a process of its own, for tests that use the file.
+if (args is ["--use-memory", var program, var uri, var place, var seconds])
+{
+    Console.WriteLine(await MemoryUser.RunAsync(program, uri, place, TimeSpan.FromSeconds(double.Parse(seconds))));
+    return 0;
+}
+
+if (args is ["--hold-memory", var holdProgram, var holdUri, var holdPlace])
+{
+    await MemoryUser.HoldAsync(holdProgram, holdUri, holdPlace);
+    return 0;
+}
+
 var knobs = args.Skip(1).Select(a => a.Split('=', 2)).ToDictionary(a => a[0], a => a.Length > 1 ? a[1] : "on", StringComparer.Ordinal);
 string Knob(string name, string otherwise) => knobs.TryGetValue(name, out string? value) ? value : otherwise;
 

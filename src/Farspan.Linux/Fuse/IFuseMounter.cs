@@ -1,4 +1,5 @@
 using Farspan.Linux.Interop;
+using Farspan.Mounts;
 
 namespace Farspan.Linux.Fuse;
 
@@ -9,10 +10,10 @@ internal interface IFuseMounter
     bool MountsOnSockets { get; }
 
     /// <summary>Mounts, and returns the connection's <c>/dev/fuse</c>.</summary>
-    /// <exception cref="Mounts.MountException">It was refused.</exception>
+    /// <exception cref="MountException">It was refused.</exception>
     SafeDescriptor Mount(MountTarget target, FuseMountOptions options, bool isReadOnly);
 
     /// <summary>Unmounts; false when the mount is in use, which a lazy unmount never is.</summary>
-    /// <exception cref="Mounts.MountException">It was refused for another reason.</exception>
+    /// <exception cref="MountException">It was refused for another reason.</exception>
     bool TryUnmount(string path, bool isLazy);
 }

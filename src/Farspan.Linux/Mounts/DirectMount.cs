@@ -39,6 +39,9 @@ public sealed class DirectMount : IAsyncDisposable
     /// <summary>Whether <see cref="OpenMemory"/> is possible: another process serves the file.</summary>
     public bool CanOpenMemory => !_server.IsThisProcess;
 
+    /// <summary>The process that serves the file: this one, or the <c>farspan</c> program.</summary>
+    public int ServerProcessId => _server.ProcessId;
+
     /// <summary>Where the mount is in its life.</summary>
     public MountState State
         => !Completion.IsCompleted ? Volatile.Read(ref _isClosing) ? MountState.Closing : MountState.Open

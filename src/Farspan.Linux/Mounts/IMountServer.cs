@@ -6,6 +6,9 @@ internal interface IMountServer : IAsyncDisposable
     /// <summary>The mounted file.</summary>
     string Path { get; }
 
+    /// <summary>The process that serves it.</summary>
+    int ProcessId { get; }
+
     /// <summary>Whether this process serves it, and so must not map it.</summary>
     bool IsThisProcess { get; }
 

@@ -18,6 +18,8 @@ internal sealed class LocalMountServer : IMountServer
 
     public string Path => _mount.Path;
 
+    public int ProcessId => Environment.ProcessId;
+
     public bool IsThisProcess => true;
 
     public Task Completion { get; }

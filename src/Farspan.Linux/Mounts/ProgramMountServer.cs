@@ -28,6 +28,7 @@ internal sealed class ProgramMountServer : IMountServer
         _error = error;
         _options = options;
         Path = ready.GetProperty("path").GetString()!;
+        ProcessId = process.Id;
         Length = ready.GetProperty("length").GetInt64();
         IsReadOnly = ready.GetProperty("readOnly").GetBoolean();
         _mountPoint = MountInfo.Find(Path) is null ? System.IO.Path.GetDirectoryName(Path)! : Path;
@@ -39,6 +40,8 @@ internal sealed class ProgramMountServer : IMountServer
     public long Length { get; }
 
     public bool IsReadOnly { get; }
+
+    public int ProcessId { get; }
 
     public bool IsThisProcess => false;
 
@@ -93,7 +96,7 @@ internal sealed class ProgramMountServer : IMountServer
     public async ValueTask DisposeAsync()
     {
         if (!Completion.IsCompleted && (MountInfo.Find(_mountPoint) is null || !await TryUnmountAsync()))
-            _ = Libc.Kill(_process.Id, Libc.SIGTERM);
+            _ = Libc.Kill(ProcessId, Libc.SIGTERM);
         await EndedAsync(_options.CloseTimeout + _options.CloseTimeout + s_grace, CancellationToken.None);
     }
 

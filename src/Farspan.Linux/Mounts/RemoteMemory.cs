@@ -10,9 +10,9 @@ namespace Farspan.Linux.Mounts;
 /// everywhere at once, and is durable after a flush.
 /// </summary>
 /// <remarks>
-/// <para><see cref="Read"/> and <see cref="Write"/> turn every failure into an exception. A span from <see cref="Slice"/> is memory itself: it
-/// is brought here when it is handed out, but the system may drop its pages again, and where the remote then fails to bring one back, the
-/// process ends with SIGBUS, as with any mapped file.</para>
+/// <para><see cref="Read"/>, <see cref="Write"/> and <see cref="PrefetchAsync"/> turn every failure into an exception. A span from
+/// <see cref="Slice"/> is memory itself: its pages come when they are touched, and where the remote fails to bring one, the process ends with
+/// SIGBUS, as with any mapped file.</para>
 /// <para>Spans must not be used after the memory or its mount is closed; it is unmapped once no handle pins it. Other members are thread-safe.</para>
 /// </remarks>
 public sealed class RemoteMemory : IDisposable
@@ -64,19 +64,18 @@ public sealed class RemoteMemory : IDisposable
         FileTransferCalls.Write(_file, _path, offset, source);
     }
 
-    /// <summary>Brings a range here and hands it out as memory: its span is the mapped bytes themselves.</summary>
+    /// <summary>Hands out a range as memory: its span is the mapped bytes themselves, of which each page comes when it is first touched.</summary>
     /// <remarks>Where the mount is for reading only, writing into it ends the process.</remarks>
     /// <exception cref="ArgumentOutOfRangeException">The range is not inside the memory.</exception>
-    /// <exception cref="BackendException">The remote failed to bring it.</exception>
     /// <exception cref="ObjectDisposedException">The memory is closed.</exception>
     public Memory<byte> Slice(long offset, int length)
     {
         BackendRange.Check(Length, offset, length);
-        Populate(offset, length);
+        ObjectDisposedException.ThrowIf(_mapping.IsClosed, this);
         return new MappedSlice(_mapping, offset, length).Memory;
     }
 
-    /// <summary>Brings a range here ahead of its use.</summary>
+    /// <summary>Brings a range here ahead of its use. What is here stays until the system needs the room.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The range is not inside the memory.</exception>
     /// <exception cref="BackendException">The remote failed to bring it.</exception>
     public Task PrefetchAsync(long offset, long length, CancellationToken cancellationToken = default)
