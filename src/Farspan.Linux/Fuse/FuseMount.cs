@@ -28,6 +28,7 @@ public sealed class FuseMount : IAsyncDisposable
         _mounter = mounter;
         _options = options;
         Path = target.IsDirectory ? System.IO.Path.Combine(target.Path, options.FileName) : target.Path;
+        ProcessExit.Add(this);
         Completion = RunAsync();
     }
 
@@ -69,8 +70,7 @@ public sealed class FuseMount : IAsyncDisposable
         }
         catch (Exception error) when (error is TimeoutException or OperationCanceledException)
         {
-            _ = creating.ContinueWith(
-                static late => late.Result.DisposeAsync().AsTask(), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
+            await AbandonAsync(creating, options);
             throw error is TimeoutException ? TookTooLong(target, options, error) : error;
         }
 
@@ -151,6 +151,19 @@ public sealed class FuseMount : IAsyncDisposable
     private static MountException TookTooLong(string target, FuseMountOptions options, Exception error)
         => new($"Mounting at {target} took longer than {options.MountTimeout.TotalSeconds:0} s.", error);
 
+    // What is half made is taken down before the caller goes on, and may end the process.
+    private static async Task AbandonAsync(Task<FuseMount> creating, FuseMountOptions options)
+    {
+        try
+        {
+            await using var mount = await creating.WaitAsync(options.CloseTimeout, options.Clock);
+        }
+        catch (Exception error) when (error is IOException or TimeoutException)
+        {
+            // It failed by itself, or stands still inside the kernel, where nothing reaches it.
+        }
+    }
+
     private static FuseMount Create(IBackend backend, string target, FuseMountOptions options)
     {
         var mounter = FuseMounters.ForThisUser();
@@ -183,6 +196,20 @@ public sealed class FuseMount : IAsyncDisposable
         }
     }
 
+    /// <summary>The process ends without having disposed the mount: what can be done at once is done, so that no dead mount stays behind.</summary>
+    internal void Abandon()
+    {
+        try
+        {
+            _mounter.TryUnmount(MountPoint, isLazy: true);
+            _target.Release();
+        }
+        catch (IOException error)
+        {
+            LogMessages.NotCleanedUp(_options.Logger, MountPoint, error.Message);
+        }
+    }
+
     private static Task<T> OnThread<T>(Func<T> blocking)
         => Task.Factory.StartNew(blocking, CancellationToken.None, TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
 
@@ -206,6 +233,7 @@ public sealed class FuseMount : IAsyncDisposable
         }
         finally
         {
+            ProcessExit.Remove(this);
             _target.Release();
         }
     }

@@ -13,4 +13,7 @@ internal static partial class LogMessages
 
     [LoggerMessage(Level = LogLevel.Information, Message = "Removed what a dead mount had left at {Path}")]
     public static partial void StaleMountRemoved(ILogger logger, string path);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The process ends with {Path} mounted, and it could not be unmounted: {Reason}")]
+    public static partial void NotCleanedUp(ILogger logger, string path, string reason);
 }

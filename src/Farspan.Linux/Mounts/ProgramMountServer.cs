@@ -104,7 +104,7 @@ internal sealed class ProgramMountServer : IMountServer
     {
         List<string> arguments =
         [
-            "mount", uri, target, "--foreground", "--until-input-ends", "--json", "--file-name", options.Fuse.FileName,
+            "mount", uri, target, "--foreground", "--json", "--file-name", options.Fuse.FileName,
             "--mode", Convert.ToString((int)options.Fuse.Mode, 8),
             "--timeout", string.Create(CultureInfo.InvariantCulture, $"{(long)Math.Ceiling(options.Backend.Timeout.TotalMilliseconds)}ms"),
         ];
@@ -119,13 +119,16 @@ internal sealed class ProgramMountServer : IMountServer
     {
         try
         {
-            return Process.Start(new ProcessStartInfo(program, arguments)
+            var start = new ProcessStartInfo(program, arguments)
             {
                 UseShellExecute = false,
                 RedirectStandardInput = true,
                 RedirectStandardOutput = true,
                 RedirectStandardError = true,
-            })!;
+            };
+            // Tells the program that it is a child: it leaves the terminal's signals to its parent, and ends when its input does.
+            start.Environment["FARSPAN_DETACHED"] = "1";
+            return Process.Start(start)!;
         }
         catch (System.ComponentModel.Win32Exception error)
         {

@@ -130,7 +130,7 @@ public sealed class RemoteMemoryTests
             await UntilAsync(() => FuseConnection.Mounts(directory.Path).Count == 0 && !File.Exists(directory["disk"]));
         }
 
-        Assert.Equal(42, (await File.ReadAllBytesAsync(directory["image"]))[0]);
+        await UntilAsync(() => FirstByte(directory["image"]) == 42);
     }
 
     [RequiresFact("root", "fuse")]
@@ -203,6 +203,13 @@ public sealed class RemoteMemoryTests
     {
         await MakeImageAsync(directory, length);
         return await RemoteMount.OpenDirectAsync($"file:{directory["image"]}", directory["disk"], options ?? Options());
+    }
+
+    // The backend holds a lock on the file, which File.ReadAllBytes would respect.
+    private static int FirstByte(string path)
+    {
+        using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
+        return file.ReadByte();
     }
 
     private static async Task UntilAsync(Func<bool> condition)
