@@ -34,8 +34,8 @@ internal static class CopyCommand
                 ("farspan copy nbd://host/export file:copy.img --resume", "go on where a copy was cut off"),
             ],
         };
-        command.Add(source);
-        command.Add(destination);
+        command.AddArgument(source);
+        command.AddArgument(destination);
         foreach (var option in (Option[])[noSparse, resume, verify, requests, requestSize, timeout, progress, quiet, json])
             command.Add(option);
         command.SetAction((result, cancellationToken) =>

@@ -27,7 +27,7 @@ internal static class InfoCommand
                 ("farspan info 'nbd+unix:///?socket=/tmp/disk.sock' --json", "the same for a script"),
             ],
         };
-        command.Add(uri);
+        command.AddArgument(uri);
         foreach (var option in (Option[])[map, timeout, json])
             command.Add(option);
         command.SetAction(async (result, cancellationToken) =>

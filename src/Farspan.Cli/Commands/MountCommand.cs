@@ -40,8 +40,8 @@ internal static class MountCommand
                 ("farspan umount /mnt/disk.img", "end it"),
             ],
         };
-        command.Add(remote);
-        command.Add(target);
+        command.AddArgument(remote);
+        command.AddArgument(target);
         foreach (var option in (Option[])[direct, via, readOnly, foreground, allowOther, mode, fileName, timeout, json, quiet])
             command.Add(option);
         command.SetAction(async (result, cancellationToken) =>

@@ -45,7 +45,7 @@ internal static class ServeCommand
                 ("farspan serve file:disk.img --simulate-line rtt=25ms,rate=1Gbit", "as if the clients were far away"),
             ],
         };
-        command.Add(backend);
+        command.AddArgument(backend);
         foreach (var option in (Option[])[listen, name, description, readOnly, insecure, certificates, tls, verifyPeer, line, clients, traffic, verbose, json])
             command.Add(option);
         command.SetAction(async (result, cancellationToken) =>

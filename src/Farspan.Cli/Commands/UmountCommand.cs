@@ -20,7 +20,7 @@ internal static class UmountCommand
                 ("farspan umount /mnt/disk.img --force", "cut off programs that still use it"),
             ],
         };
-        command.Add(target);
+        command.AddArgument(target);
         command.Add(lazy);
         command.Add(force);
         command.Validators.Add(result =>

@@ -1,0 +1,19 @@
+using Farspan.Cli.Mounting;
+using Farspan.TestKit;
+using Xunit;
+
+namespace Farspan.Cli.Tests.Mounting;
+
+public sealed class TargetPathTests
+{
+    [Fact(Timeout = 60_000)]
+    public Task LinksOnTheWay_AreFollowed()
+    {
+        using var directory = new TemporaryDirectory();
+        Directory.CreateDirectory(directory["real/inner"]);
+        File.CreateSymbolicLink(directory["first"], "real");
+        File.CreateSymbolicLink(directory["second"], directory["first"]);
+        Assert.Equal(TargetPath.Resolve(directory["real/inner/f"]), TargetPath.Resolve(directory["second/inner/../inner/f"]));
+        return Task.CompletedTask;
+    }
+}

@@ -1,0 +1,41 @@
+using Farspan.Cli.Serving;
+using Farspan.Transports;
+using Xunit;
+
+namespace Farspan.Cli.Tests.Serving;
+
+public sealed class ListenUriTests
+{
+    [Theory(Timeout = 60_000)]
+    [InlineData("nbd://127.0.0.1:10809", "nbd://127.0.0.1:10809/")]
+    [InlineData("nbd://127.0.0.1", "nbd://127.0.0.1:10809/")]
+    [InlineData("nbd://[::1]:5", "nbd://[::1]:5/")]
+    [InlineData("nbd+unix:///?socket=/tmp/a b", "nbd+unix:///?socket=/tmp/a%20b")]
+    public Task Listener_HasAUriForClients(string listen, string forClients)
+    {
+        Assert.Equal(forClients, ListenUri.ForClient(ListenUri.Parse(listen).Endpoint, "", tls: false));
+        return Task.CompletedTask;
+    }
+
+    [Fact(Timeout = 60_000)]
+    public Task ExportName_IsEscapedInTheUri()
+    {
+        Assert.Equal("nbds://h:1/a%20b/%3Fc", ListenUri.ForClient(StreamEndpoint.Tcp("h", 1), "a b/?c", tls: true));
+        return Task.CompletedTask;
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData("nbd://0.0.0.0:1", false)]
+    [InlineData("nbd://127.0.0.1:1", true)]
+    [InlineData("nbd://localhost:1", true)]
+    [InlineData("nbd+unix:///?socket=/tmp/s", true)]
+    public Task OtherMachines_NeedTlsOrInsecure(string listen, bool isLocal)
+    {
+        var settings = new ServeSettings { Backend = "memory:1MiB", Listen = [ListenUri.Parse(listen)] };
+        Assert.Equal(isLocal, Record.Exception(settings.Validate) is null);
+        (settings with { Insecure = true }).Validate();
+        (settings with { Tls = new() { CertificateDirectory = "/x" } }).Validate();
+        Assert.Equal(isLocal, Record.Exception((settings with { Tls = new() { CertificateDirectory = "/x", Required = false } }).Validate) is null);
+        return Task.CompletedTask;
+    }
+}
