@@ -21,6 +21,9 @@ internal sealed class HostCommands(KnobBackend backend, FuseMount mount) : IDisp
             case "dispose":
                 await mount.DisposeAsync();
                 return "disposed";
+            case "exit":
+                Environment.Exit(7);
+                return "";
             case "wait":
                 await mount.Completion.WaitAsync(TimeSpan.FromSeconds(30));
                 return "completed";

@@ -185,6 +185,17 @@ public sealed class FuseMountTroubleTests
         Assert.Empty(FuseConnection.Mounts(directory.Path));
     }
 
+    [RequiresFact("root", "fuse")]
+    public async Task ProcessThatExitsWithoutDisposing_LeavesNoDeadMount()
+    {
+        using var directory = new TemporaryDirectory();
+        await using var host = await FuseHost.StartAsync(directory["disk"]);
+        await Assert.ThrowsAsync<InvalidOperationException>(() => host.AskAsync("exit"));
+        Assert.Equal(7, host.Process.ExitCode);
+        Assert.Empty(FuseConnection.Mounts(directory.Path));
+        Assert.Empty(Directory.GetFileSystemEntries(directory.Path));
+    }
+
     // Read-ahead is the kernel's own request, and goes on; what the program itself waits for is given up.
     [RequiresTheory("root", "fuse", "dd")]
     [InlineData("if={0} of=/dev/null bs=4096 count=1", 0)]
