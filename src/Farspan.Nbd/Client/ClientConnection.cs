@@ -177,6 +177,20 @@ internal sealed class ClientConnection : IReplyTarget
         _transport.Abort();
     }
 
+    /// <summary>
+    /// Takes the requests out of the slots of a failed connection, in no order. Gate held. Answers that were received before and are parsed
+    /// after that find nobody: their requests are on their way elsewhere.
+    /// </summary>
+    public void TakeRequests(List<NbdRequest> requests)
+    {
+        CopyRequestsTo(requests);
+        foreach (var slot in _slots)
+        {
+            slot.Request = null;
+            slot.IsOnWire = false;
+        }
+    }
+
     /// <summary>Adds the requests in the slots, in no order. Gate held.</summary>
     public void CopyRequestsTo(List<NbdRequest> requests)
     {
@@ -226,6 +240,8 @@ internal sealed class ClientConnection : IReplyTarget
         bool mayComplete = false;
         lock (Gate)
         {
+            if (Failure is not null)
+                throw Failure;
             request = slot.Request;
             if (request is null)
             {

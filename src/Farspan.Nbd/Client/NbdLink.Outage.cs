@@ -129,7 +129,7 @@ internal sealed partial class NbdLink
         }
 
         var requests = new List<NbdRequest>();
-        connection.CopyRequestsTo(requests);
+        connection.TakeRequests(requests);
         foreach (var request in requests)
         {
             bool resends = failure.Error != BackendError.Protocol && !request.FailsOnLoss;

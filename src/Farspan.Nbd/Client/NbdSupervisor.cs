@@ -141,7 +141,7 @@ internal sealed class NbdSupervisor : IAsyncDisposable
         {
             foreach (var piece in _link.PlanReplay())
             {
-                if (underway.Count >= ReplayWidth)
+                if (underway.Count >= Math.Min(ReplayWidth, _options.RequestsPerConnection))
                     await underway.Dequeue();
                 cancellationToken.ThrowIfCancellationRequested();
                 underway.Enqueue(SendAgain(connection, piece));
@@ -171,7 +171,7 @@ internal sealed class NbdSupervisor : IAsyncDisposable
         short version = request.Version;
         if (_link.TrySubmitTo(connection, request))
             return new ValueTask(request, version).AsTask();
-        _link.Recycle(request);
+        request.Discard();
         return Task.FromException(connection.Failure ?? new BackendException(BackendError.Disconnected, $"The connection to {_options.Name} was lost."));
     }
 
