@@ -45,7 +45,7 @@ internal sealed class TlsMaterial : IDisposable
         string authorityFile = Path.Combine(settings.CertificateDirectory, "ca-cert.pem");
         try
         {
-            var certificate = X509Certificate2.CreateFromPemFile(certificateFile, keyFile);
+            var certificate = PemKey.LoadCertificate(certificateFile, keyFile);
             var chain = new X509Certificate2Collection();
             chain.ImportFromPemFile(certificateFile);
             X509Certificate2Collection? authorities = null;
