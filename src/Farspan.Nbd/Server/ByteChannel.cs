@@ -9,6 +9,9 @@ internal abstract class ByteChannel : IDisposable
     /// <summary>Receives at least one byte; 0 at the end.</summary>
     public abstract int Receive(Span<byte> buffer);
 
+    /// <summary>Whether a receive would surely not wait; false where that is not known.</summary>
+    public abstract bool HasInput();
+
     /// <summary>Sends all of <paramref name="bytes"/>, waiting for the peer to take them.</summary>
     public abstract void Send(ReadOnlySpan<byte> bytes);
 

@@ -50,6 +50,14 @@ internal sealed class OperationContext
         return new Operation(this);
     }
 
+    /// <summary>Starts a request over the range from its offset on.</summary>
+    public void Start(OperationKind kind, in RequestHeader request, long length)
+    {
+        var operation = Rent();
+        operation.Begin(kind, request, (long)request.Offset, length);
+        operation.Run();
+    }
+
     /// <summary>Keeps an ended operation for reuse. There are never more than were in flight at once.</summary>
     public void Return(Operation operation)
     {

@@ -42,6 +42,9 @@ internal sealed class Outbox : IDisposable
     /// <summary>Whether sending has failed: the connection is lost, and what is posted is dropped.</summary>
     public bool HasFailed => _failed;
 
+    /// <summary>Whether something is in the batch. The connection's thread only.</summary>
+    public bool HasBatch => _batchLength > 0;
+
     /// <summary>A message to fill and <see cref="Post"/>. Any thread.</summary>
     public Outgoing Rent() => _queue.Rent();
 
@@ -90,9 +93,8 @@ internal sealed class Outbox : IDisposable
     {
         if (_batchLength == 0)
             return;
-        if (TrySendNow(default))
-            return;
-        QueueBatch();
+        if (!TrySendNow(default))
+            QueueBatch();
         Drain();
     }
 
@@ -104,6 +106,7 @@ internal sealed class Outbox : IDisposable
         if (TrySendNow(lent.Memory.Span))
         {
             lent.Dispose();
+            Drain();
             return;
         }
 
@@ -183,7 +186,7 @@ internal sealed class Outbox : IDisposable
     {
         while (!_queue.IsEmpty)
         {
-            // Whoever holds the line looks again after letting it go.
+            // Whoever holds the line comes here after letting it go.
             if (!Monitor.TryEnter(_line))
                 return;
             bool sentAll;
@@ -337,6 +340,7 @@ internal sealed class Outbox : IDisposable
             _wake.Wait();
             lock (_line)
                 SendQueued(mayWait: true);
+            Drain();
             if (_closing)
                 return;
         }

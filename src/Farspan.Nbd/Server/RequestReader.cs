@@ -11,6 +11,11 @@ internal sealed class RequestReader : IDisposable
     /// <summary>Payloads up to this are used where they were received; longer ones are received straight into a buffer of their own.</summary>
     public const int LargestInBlock = 128 << 10;
 
+    /// <summary>Payloads from this size on are worth a receive of their own, which takes nothing of what follows them.</summary>
+    public const int LeastAlone = 16 << 10;
+
+    private const int Unlimited = int.MaxValue;
+    private const int MostReceivesBeforeFlush = 16;
     private const int FirstBlock = 32 << 10;
     private const int LargestBlock = 256 << 10;
     private const int LeastFree = 4 << 10;
@@ -24,6 +29,8 @@ internal sealed class RequestReader : IDisposable
     private int _start;
     private int _end;
     private int _wantedBlock = FirstBlock;
+    private int _expected = Unlimited;
+    private int _receivesSinceFlush;
 
     public RequestReader(ByteChannel channel, BufferPool pool, Flight flight, ConnectionProgress progress, Outbox outbox)
     {
@@ -51,7 +58,9 @@ internal sealed class RequestReader : IDisposable
         while (_end - _start < length)
         {
             MakeRoom(length);
-            if (!Receive(_block.Array.AsSpan(_end), withinMessage || _end > _start, out int count))
+            var room = _block.Array.AsSpan(_end);
+            int wanted = Math.Min(_expected, Unlimited - length) + length - (_end - _start);
+            if (!Receive(room[..Math.Min(room.Length, wanted)], withinMessage || _end > _start, out int count))
                 return false;
             _end += count;
             if (_end == _block.Array.Length)
@@ -62,6 +71,15 @@ internal sealed class RequestReader : IDisposable
     }
 
     public void Consume(int length) => _start += length;
+
+    /// <summary>
+    /// Says how many bytes are worth receiving together with what is waited for. A series of large writes is received message by message:
+    /// what came in with another message would have to be moved.
+    /// </summary>
+    public void Expect(int bytes) => _expected = bytes;
+
+    /// <summary>Receives whatever is there.</summary>
+    public void ExpectAnything() => _expected = Unlimited;
 
     /// <summary>Fills <paramref name="destination"/> with the next bytes; false at the end of the line.</summary>
     public bool TryReadInto(Span<byte> destination)
@@ -99,7 +117,13 @@ internal sealed class RequestReader : IDisposable
 
     private bool Receive(Span<byte> destination, bool withinMessage, out int count)
     {
-        _outbox.Flush();
+        // Replies wait for company as long as there is something to receive, but not for long.
+        if (_outbox.HasBatch && (++_receivesSinceFlush >= MostReceivesBeforeFlush || !_channel.HasInput()))
+        {
+            _outbox.Flush();
+            _receivesSinceFlush = 0;
+        }
+
         _progress.BeginReceive(withinMessage);
         count = _channel.Receive(destination);
         _progress.EndReceive();

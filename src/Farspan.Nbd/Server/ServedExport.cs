@@ -22,6 +22,7 @@ internal sealed class ServedExport
         Length = Backend.Length;
         ReadOnly = export.ReadOnly || Backend.IsReadOnly;
         Lender = Backend.GetCapability<IMemoryLender>();
+        InPlaceWriter = Backend.GetCapability<IInPlaceWriter>();
         Trim = Backend.GetCapability<ITrim>();
         Zero = Backend.GetCapability<IZero>();
         Extents = Backend.GetCapability<IExtentSource>();
@@ -50,6 +51,8 @@ internal sealed class ServedExport
     public bool MultiConnection { get; }
 
     public IMemoryLender? Lender { get; }
+
+    public IInPlaceWriter? InPlaceWriter { get; }
 
     public ITrim? Trim { get; }
 

@@ -34,6 +34,18 @@ internal sealed class SocketChannel : ByteChannel
         };
     }
 
+    public override bool HasInput()
+    {
+        try
+        {
+            return _socket.Available > 0;
+        }
+        catch (Exception error) when (error is SocketException or ObjectDisposedException)
+        {
+            return false;
+        }
+    }
+
     public override void Send(ReadOnlySpan<byte> bytes)
     {
         while (bytes.Length > 0)

@@ -33,6 +33,8 @@ internal sealed class StreamChannel : ByteChannel
         }
     }
 
+    public override bool HasInput() => false;
+
     public override void Send(ReadOnlySpan<byte> bytes)
     {
         try

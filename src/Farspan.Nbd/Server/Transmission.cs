@@ -16,13 +16,12 @@ internal sealed class Transmission
     private readonly Replies _replies;
     private readonly FlightBuffers _buffers;
     private readonly ReadHandler _reads;
+    private readonly WriteHandler _writes;
     private readonly Flight _flight;
     private readonly OperationContext _context;
     private readonly RequestRules _rules;
     private readonly ServedExport _export;
-    private readonly IBackend _backend;
     private readonly IMemoryLender? _lender;
-    private readonly CancellationToken _cancelled;
     private readonly bool _extended;
     private readonly int _headerSize;
     private readonly ulong _largestSkip;
@@ -35,12 +34,11 @@ internal sealed class Transmission
         _replies = replies;
         _buffers = buffers;
         _reads = new ReadHandler(outbox, replies, buffers, context);
+        _writes = new WriteHandler(reader, replies, buffers, context);
         _context = context;
         _flight = context.Flight;
         _export = context.Export;
-        _backend = _export.Backend;
         _lender = _export.Lender;
-        _cancelled = context.Cancelled;
         _rules = new RequestRules(_export, replies.Mode, hasContexts);
         _extended = replies.Mode == HeaderMode.Extended;
         _headerSize = _extended ? RequestHeader.ExtendedSize : RequestHeader.CompactSize;
@@ -63,6 +61,7 @@ internal sealed class Transmission
             if (!RequestHeader.TryRead(_reader.BufferedBytes, _extended, out var request))
                 return "it sent what is no request";
             _reader.Consume(_headerSize);
+            _reader.ExpectAnything();
             if (request.Command == NbdCommand.Disconnect)
                 return null;
             if (!_flight.HasRoomForOperation)
@@ -98,20 +97,18 @@ internal sealed class Transmission
                 return true;
             case NbdCommand.Write:
                 HasUnflushedWrites = true;
-                return (int)request.Length <= RequestReader.LargestInBlock && (int)request.Length <= _export.PieceBytes
-                    ? TryWriteFromBlock(request)
-                    : TryWriteInPieces(request);
+                return _writes.TryWrite(request);
             case NbdCommand.Flush:
                 HasUnflushedWrites = false;
-                Start(OperationKind.Flush, request, (long)request.Length);
+                _context.Start(OperationKind.Flush, request, (long)request.Length);
                 return true;
             case NbdCommand.Trim:
                 HasUnflushedWrites = true;
-                Start(OperationKind.Trim, request, (long)request.Length);
+                _context.Start(OperationKind.Trim, request, (long)request.Length);
                 return true;
             case NbdCommand.WriteZeroes:
                 HasUnflushedWrites = true;
-                Start(_export.Zero is null ? OperationKind.ZeroByWriting : OperationKind.Zero, request, (long)request.Length);
+                _context.Start(_export.Zero is null ? OperationKind.ZeroByWriting : OperationKind.Zero, request, (long)request.Length);
                 return true;
             case NbdCommand.Cache:
                 Cache(request);
@@ -119,82 +116,6 @@ internal sealed class Transmission
             default:
                 return TryBlockStatus(request, payload);
         }
-    }
-
-    private void Start(OperationKind kind, in RequestHeader request, long length)
-    {
-        var operation = _context.Rent();
-        operation.Begin(kind, request, (long)request.Offset, length);
-        operation.Run();
-    }
-
-    private bool TryWriteFromBlock(in RequestHeader request)
-    {
-        int length = (int)request.Length;
-        if (!_reader.TryBuffer(length, withinMessage: true))
-            return false;
-        var block = _reader.Block;
-        int position = _reader.Position;
-        _reader.Consume(length);
-        ValueTask task;
-        try
-        {
-            task = length == 0 ? default : _backend.WriteAsync((long)request.Offset, block.Array.AsMemory(position, length), _cancelled);
-            if (task.IsCompleted && (request.Flags & NbdCommandFlags.Fua) == 0)
-            {
-                task.GetAwaiter().GetResult();
-                _replies.BatchSuccess(request);
-                return true;
-            }
-        }
-        catch (Exception error)
-        {
-            _replies.BatchFault(request, _context.Explain(error, request, (long)request.Offset));
-            return true;
-        }
-
-        var operation = _context.Rent();
-        operation.Begin(OperationKind.Write, request, (long)request.Offset, length);
-        block.AddReference();
-        operation.SetBuffer(block, position);
-        operation.RunFrom(task);
-        return true;
-    }
-
-    /// <summary>
-    /// Writes each piece once it has come, while the next one is received: so a client that does not go on holds one piece of memory at most.
-    /// </summary>
-    private bool TryWriteInPieces(in RequestHeader request)
-    {
-        var join = _context.Rent();
-        join.Begin(OperationKind.Join, request, (long)request.Offset, 0);
-        long offset = (long)request.Offset;
-        long end = offset + (long)request.Length;
-        bool complete = true;
-        while (complete && offset < end)
-        {
-            int count = _export.PieceAt(offset, end);
-            complete = _buffers.TryRent(count, out var buffer);
-            if (!complete)
-                break;
-            complete = _reader.TryReadInto(buffer!.Array.AsSpan(0, count));
-            if (!complete)
-            {
-                buffer.Release();
-                break;
-            }
-
-            var piece = _context.Rent();
-            piece.BeginPiece(OperationKind.Write, join, offset, count);
-            piece.SetBuffer(buffer, 0);
-            piece.Run();
-            offset += count;
-        }
-
-        if (!complete)
-            join.Abandon();
-        join.ReleaseHold();
-        return complete;
     }
 
     private void Cache(in RequestHeader request)
@@ -246,7 +167,7 @@ internal sealed class Transmission
             }
         }
 
-        Start(OperationKind.BlockStatus, request, (long)length);
+        _context.Start(OperationKind.BlockStatus, request, (long)length);
         return true;
     }
 }

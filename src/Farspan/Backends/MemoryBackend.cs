@@ -11,7 +11,7 @@ namespace Farspan.Backends;
 /// touched. A block goes back to the system once all of it was trimmed or zeroed and nobody reads it.</para>
 /// <para>All members may be called from any thread at any time, <see cref="DisposeAsync"/> too.</para>
 /// </remarks>
-public sealed class MemoryBackend : IBackend, ITrim, IZero, IExtentSource, IMemoryLender, IConcurrentWriters
+public sealed class MemoryBackend : IBackend, ITrim, IZero, IExtentSource, IMemoryLender, IInPlaceWriter, IConcurrentWriters
 {
     /// <summary>The longest backend: 1 PiB.</summary>
     public const long MaximumLength = 1L << 50;
@@ -176,6 +176,19 @@ public sealed class MemoryBackend : IBackend, ITrim, IZero, IExtentSource, IMemo
         }
 
         lent = new LentMemory(block.Slice(at, length), block, ticket: 0);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public bool TryOpen(long offset, int length, out OpenMemory open)
+    {
+        Check(offset, length);
+        open = default;
+        if (length == 0)
+            return false;
+        (int index, int at, length) = Locate(offset, length);
+        var block = Hold(index) ?? HoldNew(index);
+        open = new OpenMemory(block.SliceToWrite(at, length), block, MemoryBlock.WriteTicket(at, length));
         return true;
     }
 

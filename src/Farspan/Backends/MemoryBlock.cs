@@ -89,8 +89,16 @@ internal sealed unsafe class MemoryBlock : MemoryManager<byte>, ILoan
             LastOut(left: 0);
     }
 
+    /// <summary>What a loan for writing returns with: which bytes were written. A loan for reading returns with 0.</summary>
+    public static long WriteTicket(int at, int length) => ((long)length << 32) | (uint)at;
+
     /// <inheritdoc/>
-    void ILoan.Return(long ticket) => Release();
+    void ILoan.Return(long ticket)
+    {
+        if (ticket != 0)
+            SetWritten((int)(ticket & int.MaxValue), (int)(ticket >> 32));
+        Release();
+    }
 
     /// <summary>Gives the pages up, whatever they hold, unless somebody uses them.</summary>
     public bool TryDrop() => TryDrop(onlyIfEmpty: false);
@@ -188,6 +196,9 @@ internal sealed unsafe class MemoryBlock : MemoryManager<byte>, ILoan
     public override void Unpin()
     {
     }
+
+    /// <summary>A part of the block to open for writing; its pages count as written when it is returned.</summary>
+    public Memory<byte> SliceToWrite(int at, int length) => CreateMemory(at, length);
 
     /// <summary>A part of the block to lend.</summary>
     public ReadOnlyMemory<byte> Slice(int at, int length) => CreateMemory(at, length);

@@ -39,6 +39,8 @@ internal sealed class ArrayChannel : ByteChannel
         return count;
     }
 
+    public override bool HasInput() => _position < _input.Length;
+
     public override void Send(ReadOnlySpan<byte> bytes)
     {
         SentBytes += bytes.Length;
