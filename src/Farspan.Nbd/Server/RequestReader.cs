@@ -11,10 +11,6 @@ internal sealed class RequestReader : IDisposable
     /// <summary>Payloads up to this are used where they were received; longer ones are received straight into a buffer of their own.</summary>
     public const int LargestInBlock = 128 << 10;
 
-    /// <summary>Payloads from this size on are worth a receive of their own, which takes nothing of what follows them.</summary>
-    public const int LeastAlone = 16 << 10;
-
-    private const int Unlimited = int.MaxValue;
     private const int MostReceivesBeforeFlush = 16;
     private const int FirstBlock = 32 << 10;
     private const int LargestBlock = 256 << 10;
@@ -29,7 +25,7 @@ internal sealed class RequestReader : IDisposable
     private int _start;
     private int _end;
     private int _wantedBlock = FirstBlock;
-    private int _expected = Unlimited;
+    private bool _headerAlone;
     private int _receivesSinceFlush;
 
     public RequestReader(ByteChannel channel, BufferPool pool, Flight flight, ConnectionProgress progress, Outbox outbox)
@@ -59,8 +55,9 @@ internal sealed class RequestReader : IDisposable
         {
             MakeRoom(length);
             var room = _block.Array.AsSpan(_end);
-            int wanted = Math.Min(_expected, Unlimited - length) + length - (_end - _start);
-            if (!Receive(room[..Math.Min(room.Length, wanted)], withinMessage || _end > _start, out int count))
+            if (_headerAlone)
+                room = room[..(length - (_end - _start))];
+            if (!Receive(room, withinMessage || _end > _start, out int count))
                 return false;
             _end += count;
             if (_end == _block.Array.Length)
@@ -73,13 +70,12 @@ internal sealed class RequestReader : IDisposable
     public void Consume(int length) => _start += length;
 
     /// <summary>
-    /// Says how many bytes are worth receiving together with what is waited for. A series of large writes is received message by message:
-    /// what came in with another message would have to be moved.
+    /// Receives no more than the next header with it: long writes come in series, and what came in of a payload would have to be moved.
     /// </summary>
-    public void Expect(int bytes) => _expected = bytes;
+    public void ExpectHeader() => _headerAlone = true;
 
     /// <summary>Receives whatever is there.</summary>
-    public void ExpectAnything() => _expected = Unlimited;
+    public void ExpectAnything() => _headerAlone = false;
 
     /// <summary>Fills <paramref name="destination"/> with the next bytes; false at the end of the line.</summary>
     public bool TryReadInto(Span<byte> destination)

@@ -4,8 +4,8 @@ using Farspan.Nbd.Protocol;
 namespace Farspan.Nbd.Server;
 
 /// <summary>
-/// Serves WRITE: the payload goes from the line straight into the store where the backend opens its memory; else it is written from the block
-/// that it was received in, or piece by piece where it is long. The connection's thread only.
+/// Serves WRITE: a short payload is written from the block that it was received in, a long one goes from the line straight into the store
+/// where the backend opens its memory, and else is written piece by piece. The connection's thread only.
 /// </summary>
 internal sealed class WriteHandler
 {
@@ -17,7 +17,6 @@ internal sealed class WriteHandler
     private readonly IBackend _backend;
     private readonly IInPlaceWriter? _inPlace;
     private readonly CancellationToken _cancelled;
-    private readonly int _headerSize;
 
     public WriteHandler(RequestReader reader, Replies replies, FlightBuffers buffers, OperationContext context)
     {
@@ -29,34 +28,17 @@ internal sealed class WriteHandler
         _backend = context.Backend;
         _inPlace = _export.InPlaceWriter;
         _cancelled = context.Cancelled;
-        _headerSize = replies.Mode == HeaderMode.Extended ? RequestHeader.ExtendedSize : RequestHeader.CompactSize;
     }
 
     /// <summary>Serves a WRITE that the rules allow, taking its payload; false where the line ends before that.</summary>
     public bool TryWrite(in RequestHeader request)
     {
         int length = (int)request.Length;
-        if (length < RequestReader.LeastAlone)
+        if (length <= RequestReader.LargestInBlock && length <= _export.PieceBytes)
             return TryWriteFromBlock(request);
-        bool done;
-        if (_inPlace is not null)
-        {
-            _reader.Expect(0);
-            done = TryWriteInPlace(request, _inPlace);
-        }
-        else if (length <= RequestReader.LargestInBlock && length <= _export.PieceBytes)
-        {
-            _reader.Expect(_headerSize);
-            done = TryWriteFromBlock(request);
-            _reader.Expect(length + _headerSize);
-        }
-        else
-        {
-            done = TryWriteInPieces(request, (long)request.Offset);
-            _reader.Expect(0);
-        }
-
-        return done;
+        bool complete = _inPlace is null ? TryWriteInPieces(request, (long)request.Offset) : TryWriteInPlace(request, _inPlace);
+        _reader.ExpectHeader();
+        return complete;
     }
 
     private bool TryWriteInPlace(in RequestHeader request, IInPlaceWriter store)
