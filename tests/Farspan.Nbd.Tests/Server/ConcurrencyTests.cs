@@ -32,8 +32,10 @@ public sealed class ConcurrencyTests
             for (int i = 0; i < 100; i++)
                 Assert.Equal(NbdErrno.Ok, client.Read(4096, 4096, out _));
             gate.SetResult();
-            var cookies = new[] { client.ReadReply(_ => 4096).Cookie, client.ReadReply(c => c == slowRead ? 4096 : 0).Cookie };
+            var cookies = new[] { client.ReadReply(LengthOf).Cookie, client.ReadReply(LengthOf).Cookie };
             Assert.Equivalent(new[] { slowRead, slowWrite }, cookies);
+
+            int LengthOf(ulong cookie) => cookie == slowRead ? 4096 : 0;
         }
     }
 
