@@ -78,7 +78,7 @@ public abstract partial class BackendContract
         await backend.WriteAsync(0, data);
         var writer = Task.Run(async () =>
         {
-            for (int i = 0; i < 60; i++)
+            for (int i = 0; i < 20; i++)
             {
                 if (trim is not null)
                     await trim.TrimAsync(0, backend.Length);

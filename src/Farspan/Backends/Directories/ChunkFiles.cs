@@ -37,7 +37,7 @@ internal sealed partial class ChunkFiles
         get
         {
             lock (_gate)
-                return _files.Count;
+                return _files.Values.Count(file => file.Handle is not null);
         }
     }
 
