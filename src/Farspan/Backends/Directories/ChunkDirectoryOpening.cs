@@ -52,6 +52,10 @@ internal static class ChunkDirectoryOpening
     {
         bool holdsOther = Directory.EnumerateFileSystemEntries(names.Root)
             .Any(entry => entry != names.Lock && entry != ChunkNames.Unfinished(names.Description));
+
+        // Another may have set it up since it was found without a description: the lock then tells who has it.
+        if (File.Exists(names.Description))
+            return;
         if (holdsOther)
             throw new BackendException(BackendError.Invalid, $"{path} holds something else than chunks; give an empty or a new directory.");
         if (!mayCreate)
