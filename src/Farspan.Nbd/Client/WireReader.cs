@@ -14,10 +14,15 @@ internal sealed class WireReader
     private int _start;
     private int _end;
 
-    public WireReader(Stream stream, int bufferSize = 64 << 10)
+    public WireReader(Stream stream)
+        : this(stream, GC.AllocateUninitializedArray<byte>(64 << 10, pinned: true))
+    {
+    }
+
+    public WireReader(Stream stream, byte[] buffer)
     {
         _stream = stream;
-        _buffer = GC.AllocateUninitializedArray<byte>(bufferSize, pinned: true);
+        _buffer = buffer;
     }
 
     /// <summary>Bytes that were read and not taken.</summary>

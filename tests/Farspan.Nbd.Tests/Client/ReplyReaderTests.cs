@@ -273,7 +273,7 @@ public sealed class ReplyReaderTests
     private static void Run(IEnumerable<byte[]> messages, RecordingTarget target, ExportDescription export)
     {
         using var stream = new MemoryStream([.. messages.SelectMany(m => m)]);
-        var wire = new WireReader(stream, bufferSize: 16 << 10);
+        var wire = new WireReader(stream, new byte[16 << 10]);
         var reader = new ReplyReader(wire, target, export);
         do
         {
