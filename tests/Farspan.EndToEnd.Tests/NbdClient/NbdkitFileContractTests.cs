@@ -7,7 +7,7 @@ namespace Farspan.EndToEnd.Tests.NbdClient;
 /// <summary>Without extents: nbdkit calls storage that is allocated and never written a hole.</summary>
 public sealed class NbdkitFileContractTests : BackendContract, IAsyncLifetime
 {
-    private readonly List<NbdkitServer> _servers = [];
+    private readonly List<NbdPeer> _servers = [];
 
     protected override IReadOnlyCollection<Type> Powers
         => [typeof(ITrim), typeof(IZero), typeof(IExtentSource), typeof(IBlockSizes), typeof(IConcurrentWriters)];
@@ -26,7 +26,7 @@ public sealed class NbdkitFileContractTests : BackendContract, IAsyncLifetime
 
     protected override async ValueTask<IBackend> CreateAsync(long length)
     {
-        var server = await NbdkitServer.StartFileAsync(length, "--filter=noextents");
+        var server = await NbdPeer.StartFileAsync(length, "--filter=noextents");
         _servers.Add(server);
         return await server.ConnectAsync();
     }

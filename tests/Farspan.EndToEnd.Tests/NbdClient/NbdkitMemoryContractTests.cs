@@ -7,7 +7,7 @@ namespace Farspan.EndToEnd.Tests.NbdClient;
 /// <summary>Without zero requests: nbdkit's memory forgets that storage was to stay allocated.</summary>
 public sealed class NbdkitMemoryContractTests : BackendContract, IAsyncLifetime
 {
-    private readonly List<NbdkitServer> _servers = [];
+    private readonly List<NbdPeer> _servers = [];
 
     protected override IReadOnlyCollection<Type> Powers => [typeof(ITrim), typeof(IExtentSource), typeof(IBlockSizes), typeof(IConcurrentWriters)];
 
@@ -23,7 +23,7 @@ public sealed class NbdkitMemoryContractTests : BackendContract, IAsyncLifetime
 
     protected override async ValueTask<IBackend> CreateAsync(long length)
     {
-        var server = await NbdkitServer.StartAsync("--filter=nozero", "memory", $"{length}");
+        var server = await NbdPeer.StartAsync("--filter=nozero", "memory", $"{length}");
         _servers.Add(server);
         return await server.ConnectAsync();
     }
