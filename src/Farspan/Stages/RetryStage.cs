@@ -67,7 +67,9 @@ public sealed class RetryStage : InterceptingStage
 
     private static void Copy(List<Extent>? from, ICollection<Extent>? to)
     {
-        foreach (var extent in from ?? [])
+        if (from is null)
+            return;
+        foreach (var extent in from)
             to!.Add(extent);
     }
 

@@ -50,7 +50,7 @@ public sealed class SimulatedLinkStage : InterceptingStage
 
         long payload = call.Operation == BackendOperation.Read ? call.Length : 16L * (listed?.Count ?? 0);
         await _link.WaitUntilAsync(_link.SendDown(ReplyHeaderSize + payload), cancellationToken);
-        foreach (var extent in listed ?? [])
-            call.Extents!.Add(extent);
+        for (int i = 0; i < (listed?.Count ?? 0); i++)
+            call.Extents!.Add(listed![i]);
     }
 }
