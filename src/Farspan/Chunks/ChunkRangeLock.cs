@@ -4,19 +4,19 @@ namespace Farspan.Chunks;
 
 /// <summary>
 /// Locks on ranges of chunks, shared or exclusive, first come first served. Ranges that do not meet never wait for each other, and a holder
-/// that waits for nothing else cannot deadlock. What waits is exact (no stripes), costs one walk over the holds in flight, and allocates
-/// nothing where nothing is in the way.
+/// that waits for nothing else cannot deadlock. What waits is exact (no stripes), costs one walk over the holds in flight at most, and
+/// allocates nothing where nothing is in the way.
 /// </summary>
 /// <remarks>
-/// Every hold counts the earlier holds that it conflicts with. A hold that ends lowers the count of the later ones; at zero they are granted.
-/// A cancelled waiter ends like a hold, so that it takes its place in the queue with it.
+/// A hold counts the earlier holds that it conflicts with, and each of those knows it as a dependent; at zero it is granted. Looking back from
+/// the latest, it stops at an exclusive hold that covers it: whatever conflicts with it before that one conflicts with that one, too. So a long
+/// queue for one chunk costs each waiter one step.
 /// </remarks>
 internal sealed class ChunkRangeLock
 {
     private const int MaximumSpare = 256;
 
     private readonly Lock _gate = new();
-    private RangeHold? _first;
     private RangeHold? _last;
     private RangeHold? _spare;
     private int _spareCount;
@@ -27,29 +27,22 @@ internal sealed class ChunkRangeLock
     public ValueTask<RangeHold> AcquireAsync(long firstChunk, long lastChunk, bool exclusive, CancellationToken cancellationToken)
     {
         RangeHold hold;
-        int conflicts = 0;
         lock (_gate)
         {
             hold = TakeSpare();
             hold.FirstChunk = firstChunk;
             hold.LastChunk = lastChunk;
             hold.IsExclusive = exclusive;
-            for (var other = _first; other is not null; other = other.Next)
-            {
-                if (other.ConflictsWith(hold))
-                    conflicts++;
-            }
-
-            hold.Conflicts = conflicts;
+            Depend(hold, _last);
             hold.Previous = _last;
-            if (_last is null)
-                _first = hold;
-            else
+            if (_last is not null)
                 _last.Next = hold;
             _last = hold;
+            if (hold.Conflicts == 0)
+                return new ValueTask<RangeHold>(hold);
         }
 
-        return conflicts == 0 ? new ValueTask<RangeHold>(hold) : WaitAsync(hold, cancellationToken);
+        return WaitAsync(hold, cancellationToken);
     }
 
     /// <summary>Ends a hold.</summary>
@@ -63,6 +56,55 @@ internal sealed class ChunkRangeLock
         }
 
         Grant(granted);
+    }
+
+    internal void Cancel(RangeHold hold)
+    {
+        RangeHold? granted;
+        lock (_gate)
+        {
+            if (hold.Conflicts == 0)
+                return;
+            for (var earlier = hold.Previous; earlier is not null; earlier = earlier.Previous)
+            {
+                if (earlier.ConflictsWith(hold))
+                    earlier.Dependents.Remove(hold);
+                if (earlier == hold.StoppedAt)
+                    break;
+            }
+
+            granted = Remove(hold);
+        }
+
+        hold.Complete(granted: false);
+        Grant(granted);
+    }
+
+    /// <summary>Makes a hold depend on what conflicts with it, from <paramref name="latest"/> backwards.</summary>
+    private static void Depend(RangeHold hold, RangeHold? latest)
+    {
+        for (var earlier = latest; earlier is not null; earlier = earlier.Previous)
+        {
+            if (!earlier.ConflictsWith(hold))
+                continue;
+            earlier.Dependents.Add(hold);
+            hold.Conflicts++;
+            if (!earlier.IsExclusive || !earlier.Covers(hold))
+                continue;
+            hold.StoppedAt = earlier;
+            return;
+        }
+    }
+
+    private static void Grant(RangeHold? granted)
+    {
+        while (granted is not null)
+        {
+            var next = granted.NextGranted;
+            granted.NextGranted = null;
+            granted.Complete(granted: true);
+            granted = next;
+        }
     }
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
@@ -79,57 +121,39 @@ internal sealed class ChunkRangeLock
         throw new OperationCanceledException(cancellationToken);
     }
 
-    internal void Cancel(RangeHold hold)
-    {
-        RangeHold? granted;
-        lock (_gate)
-        {
-            if (hold.Conflicts == 0)
-                return;
-            granted = Remove(hold);
-        }
-
-        hold.Complete(granted: false);
-        Grant(granted);
-    }
-
-    private static void Grant(RangeHold? granted)
-    {
-        while (granted is not null)
-        {
-            var next = granted.NextGranted;
-            granted.NextGranted = null;
-            granted.Complete(granted: true);
-            granted = next;
-        }
-    }
-
-    /// <summary>Unlinks a hold; returns the chain of those that now wait for nothing.</summary>
+    /// <summary>Takes a hold out; returns the chain of those that now wait for nothing.</summary>
     private RangeHold? Remove(RangeHold hold)
     {
         RangeHold? firstGranted = null;
         RangeHold? lastGranted = null;
-        for (var later = hold.Next; later is not null; later = later.Next)
+        bool wasGranted = hold.Conflicts == 0;
+        foreach (var dependent in hold.Dependents)
         {
-            if (!later.ConflictsWith(hold) || --later.Conflicts != 0)
+            dependent.Conflicts--;
+            if (dependent.StoppedAt == hold)
+            {
+                // Behind a hold that was granted nothing is left that conflicts; behind one that gave up the dependent has yet to look.
+                dependent.StoppedAt = null;
+                if (!wasGranted)
+                    Depend(dependent, hold.Previous);
+            }
+
+            if (dependent.Conflicts != 0)
                 continue;
             if (lastGranted is null)
-                firstGranted = later;
+                firstGranted = dependent;
             else
-                lastGranted.NextGranted = later;
-            lastGranted = later;
+                lastGranted.NextGranted = dependent;
+            lastGranted = dependent;
         }
 
-        if (hold.Previous is null)
-            _first = hold.Next;
-        else
+        hold.Dependents.Clear();
+        if (hold.Previous is not null)
             hold.Previous.Next = hold.Next;
         if (hold.Next is null)
             _last = hold.Previous;
         else
             hold.Next.Previous = hold.Previous;
-        hold.Previous = null;
-        hold.Next = null;
         return firstGranted;
     }
 

@@ -17,6 +17,12 @@ internal sealed class RangeHold(ChunkRangeLock owner) : IValueTaskSource<bool>
     /// <summary>Earlier holds in the way; 0 means held.</summary>
     internal int Conflicts { get; set; }
 
+    /// <summary>Later holds that count this one among their conflicts.</summary>
+    internal List<RangeHold> Dependents { get; } = [];
+
+    /// <summary>The exclusive hold beyond which this one did not look for conflicts.</summary>
+    internal RangeHold? StoppedAt { get; set; }
+
     internal RangeHold? Previous { get; set; }
 
     internal RangeHold? Next { get; set; }
@@ -26,13 +32,23 @@ internal sealed class RangeHold(ChunkRangeLock owner) : IValueTaskSource<bool>
     internal bool ConflictsWith(RangeHold other)
         => (IsExclusive | other.IsExclusive) && FirstChunk <= other.LastChunk && other.FirstChunk <= LastChunk;
 
+    internal bool Covers(RangeHold other) => FirstChunk <= other.FirstChunk && other.LastChunk <= LastChunk;
+
     internal ValueTask<bool> WaitAsync() => new(this, _completion.Version);
 
     internal void Cancel() => owner.Cancel(this);
 
     internal void Complete(bool granted) => _completion.SetResult(granted);
 
-    internal void Reset() => _completion.Reset();
+    /// <summary>Makes ready for the next use.</summary>
+    internal void Reset()
+    {
+        Conflicts = 0;
+        StoppedAt = null;
+        Previous = null;
+        Next = null;
+        _completion.Reset();
+    }
 
     bool IValueTaskSource<bool>.GetResult(short token) => _completion.GetResult(token);
 

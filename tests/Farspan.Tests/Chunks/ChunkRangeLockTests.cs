@@ -1,4 +1,6 @@
 using Farspan.Chunks;
+using FsCheck;
+using FsCheck.Fluent;
 using Xunit;
 
 namespace Farspan.Tests.Chunks;
@@ -80,15 +82,30 @@ public sealed class ChunkRangeLockTests
         var locks = new ChunkRangeLock();
         var held = await locks.AcquireAsync(0, 0, exclusive: true, default);
         var order = new List<int>();
-        var waiters = Enumerable.Range(0, 10_000).Select(async i =>
-        {
-            var mine = await locks.AcquireAsync(0, 0, exclusive: true, default);
-            order.Add(i);
-            locks.Release(mine);
-        }).ToArray();
+        var waiters = new List<Task>();
+        for (int i = 0; i < 10_000; i++)
+            waiters.Add(QueueAsync(locks, order, i));
         locks.Release(held);
         await Task.WhenAll(waiters);
         Assert.Equal(Enumerable.Range(0, 10_000), order);
+    }
+
+    [Fact(Timeout = TimeLimit)]
+    public async Task CancelledInTheMiddleOfAQueue_LeavesItsFollowersWaitingForWhatIsStillHeld()
+    {
+        var locks = new ChunkRangeLock();
+        using var source = new CancellationTokenSource();
+        var held = await locks.AcquireAsync(0, 0, exclusive: true, default);
+        var cancelled = locks.AcquireAsync(0, 3, exclusive: true, source.Token).AsTask();
+        var follower = locks.AcquireAsync(0, 1, exclusive: false, default).AsTask();
+        var beside = locks.AcquireAsync(2, 3, exclusive: false, default).AsTask();
+        await source.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => cancelled);
+        locks.Release(await beside);
+        Assert.False(follower.IsCompleted);
+        locks.Release(held);
+        locks.Release(await follower);
+        Assert.True(locks.AcquireAsync(0, long.MaxValue, exclusive: true, default).IsCompletedSuccessfully);
     }
 
     [Fact(Timeout = TimeLimit)]
@@ -141,6 +158,49 @@ public sealed class ChunkRangeLockTests
     }
 
     [Fact]
+    public void AnySteps_GrantExactlyWhatAQueueInOrderWould()
+    {
+        var step =
+            from what in Gen.Choose(0, 3)
+            from first in Gen.Choose(0, 5)
+            from last in Gen.Choose(first, 5)
+            from exclusive in Gen.Elements(true, false)
+            from which in Gen.Choose(0, 20)
+            select (what, first, last, exclusive, which);
+        Prop.ForAll(step.ArrayOf().ToArbitrary(), steps =>
+        {
+            // Every hold is granted once nothing before it in the queue conflicts with it.
+            var locks = new ChunkRangeLock();
+            var queue = new List<(long First, long Last, bool Exclusive, Task<RangeHold> Task, CancellationTokenSource Source)>();
+            foreach (var (what, first, last, exclusive, which) in steps)
+            {
+                if (what < 2)
+                {
+                    var source = new CancellationTokenSource();
+                    queue.Add((first, last, exclusive, locks.AcquireAsync(first, last, exclusive, source.Token).AsTask(), source));
+                }
+                else if (queue.Count > 0)
+                {
+                    var chosen = queue[which % queue.Count];
+                    queue.RemoveAt(which % queue.Count);
+                    chosen.Source.Cancel();
+                    if (chosen.Task.IsCompletedSuccessfully)
+                        locks.Release(chosen.Task.Result);
+                    else
+                        Assert.ThrowsAny<OperationCanceledException>(() => chosen.Task.GetAwaiter().GetResult());
+                }
+
+                for (int i = 0; i < queue.Count; i++)
+                {
+                    var mine = queue[i];
+                    bool free = !queue.Take(i).Any(other => (other.Exclusive || mine.Exclusive) && other.First <= mine.Last && mine.First <= other.Last);
+                    Assert.Equal(free, free ? mine.Task.Wait(TimeSpan.FromSeconds(30)) : mine.Task.IsCompleted);
+                }
+            }
+        }).QuickCheckThrowOnFailure();
+    }
+
+    [Fact]
     public void Uncontended_AllocatesNothing()
     {
         var locks = new ChunkRangeLock();
@@ -150,5 +210,13 @@ public sealed class ChunkRangeLockTests
         for (int i = 0; i < 1000; i++)
             locks.Release(locks.AcquireAsync(i, i, exclusive: true, default).Result);
         Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    private static async Task QueueAsync(ChunkRangeLock locks, List<int> order, int number)
+    {
+        // Off xunit's context, where each of the turns would be a hop between two threads.
+        var hold = await locks.AcquireAsync(0, 0, exclusive: true, default).ConfigureAwait(false);
+        order.Add(number);
+        locks.Release(hold);
     }
 }
