@@ -171,6 +171,22 @@ public sealed class ChecksumStageTests
     }
 
     [Fact(Timeout = TimeLimit)]
+    public async Task FailedWrite_BeforeAnOrderlyClose_IsStillBelievedAfterReopening()
+    {
+        var below = new KeptStage(new MemoryBackend(Length));
+        var side = new KeptStage(new MemoryBackend(ChecksumStage.SideLength(Length, Chunk)));
+        var faults = new FaultInjectionStage(below);
+        await using (var stage = await OpenAsync(faults, side))
+        {
+            faults.Inject(new FaultRule { Kind = FaultKind.Short, Operations = BackendOperation.Write });
+            await Assert.ThrowsAsync<BackendException>(async () => await stage.WriteAsync(0, BackendModel.Bytes(9, Chunk)));
+        }
+
+        await using var again = await OpenAsync(below, side);
+        await again.ReadAsync(0, new byte[Length]);
+    }
+
+    [Fact(Timeout = TimeLimit)]
     public async Task Scan_BelievesWhatIsThere()
     {
         var below = new KeptStage(new MemoryBackend(Length));

@@ -169,40 +169,70 @@ public sealed class LockGateStageTests
     [Fact(Timeout = TimeLimit)]
     public async Task UnderLoad_NothingIsBelowWhileLocked()
     {
-        int below = 0;
-        bool locked = false;
-        var watch = new FaultInjectionStage(new YieldingStage(new MemoryBackend(4096)));
-        watch.Inject(new FaultRule
-        {
-            Probability = 0,
-            Where = (_, _, _) => !Volatile.Read(ref locked) || Interlocked.Increment(ref below) < 0,
-        });
-        await using var stage = new LockGateStage(watch);
+        var below = new WatchStage(new MemoryBackend(4096));
+        await using var stage = new LockGateStage(below);
         using var stop = new CancellationTokenSource();
         var load = Enumerable.Range(0, 4).Select(worker => Task.Run(async () =>
         {
-            long calls = 0;
-            for (; !stop.IsCancellationRequested; calls++)
+            for (long calls = worker; !stop.IsCancellationRequested; calls++)
             {
                 if (calls % 2 == 0)
                     await stage.WriteAsync(worker, new byte[1]);
                 else
                     await stage.ReadAsync(worker, new byte[1]);
+                if (calls % 16 == 0)
+                    await Task.Yield();
             }
 
-            return calls;
         })).ToArray();
-        for (int i = 0; i < 300; i++)
+        await Task.Run(async () =>
         {
-            using var held = await stage.LockAsync();
-            Volatile.Write(ref locked, value: true);
-            await Task.Yield();
-            Volatile.Write(ref locked, value: false);
-        }
-
+            for (int i = 0; i < 1000; i++)
+            {
+                // The load runs again before the next lock.
+                for (long last = below.Entered; below.Entered < last + 20;)
+                    await Task.Yield();
+                using var held = await stage.LockAsync();
+                Assert.Equal(0, below.UnderWay);
+                long before = below.Entered;
+                Thread.SpinWait(2000);
+                Assert.Equal(before, below.Entered);
+            }
+        });
         await stop.CancelAsync();
-        Assert.All(await Task.WhenAll(load), calls => Assert.True(calls > 0));
-        Assert.Equal(0, below);
+        await Task.WhenAll(load);
+    }
+
+    [Fact(Timeout = TimeLimit)]
+    public async Task SynchronousCallsInATightLoop_NeverSlipPastALock()
+    {
+        var below = new WatchStage(new MemoryBackend(4096));
+        await using var stage = new LockGateStage(below);
+        using var stop = new CancellationTokenSource();
+        var load = Task.Factory.StartNew(
+            () =>
+            {
+                byte[] buffer = new byte[1];
+                while (!stop.IsCancellationRequested)
+                    stage.WriteAsync(1, buffer).AsTask().GetAwaiter().GetResult();
+            },
+            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await Task.Factory.StartNew(
+            () =>
+            {
+                for (int i = 0; i < 20_000; i++)
+                {
+                    using var held = stage.LockAsync().AsTask().GetAwaiter().GetResult();
+                    Assert.Equal(0, below.UnderWay);
+                    long before = below.Entered;
+                    Thread.SpinWait(50);
+                    Assert.Equal(before, below.Entered);
+                }
+            },
+            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await stop.CancelAsync();
+        await load;
+        Assert.True(below.Entered > 0);
     }
 
     private static IEnumerable<Func<Task>> Calls(LockGateStage backend)
@@ -213,5 +243,28 @@ public sealed class LockGateStageTests
         yield return async () => await backend.WriteAsync(0, new byte[1]);
         yield return async () => await backend.GetCapability<ITrim>()!.TrimAsync(0, 1);
         yield return async () => await backend.GetCapability<IZero>()!.ZeroAsync(0, 1);
+    }
+
+    /// <summary>Counts the calls that came, and those that are still here.</summary>
+    private sealed class WatchStage(IBackend inner) : InterceptingStage(inner)
+    {
+        private long _entered;
+        private long _underWay;
+
+        public long Entered => Volatile.Read(ref _entered);
+
+        public long UnderWay => Volatile.Read(ref _underWay);
+
+        private protected override ValueTask InterceptAsync(in StageCall call, CancellationToken cancellationToken) => WatchAsync(call, cancellationToken);
+
+        private async ValueTask WatchAsync(StageCall call, CancellationToken cancellationToken)
+        {
+            Interlocked.Increment(ref _entered);
+            Interlocked.Increment(ref _underWay);
+            if ((call.Offset & 1) == 0)
+                await Task.Yield();
+            await call.StartAsync(Below, cancellationToken);
+            Interlocked.Decrement(ref _underWay);
+        }
     }
 }
