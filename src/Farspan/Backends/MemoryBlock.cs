@@ -159,12 +159,15 @@ internal sealed unsafe class MemoryBlock : MemoryManager<byte>, ILoan
     {
         int page = at >> PageShift;
         int end = (at + limit + PageLength - 1) >> PageShift;
-        ulong flip = (Volatile.Read(ref _written[page >> 6]) >> (page & 63) & 1) == 0 ? 0 : ulong.MaxValue;
+
+        // One look at the first word: a neighbour that sets the first bit between two looks would leave a run of no length.
+        ulong word = Volatile.Read(ref _written[page >> 6]);
+        ulong flip = (word >> (page & 63) & 1) == 0 ? 0 : ulong.MaxValue;
         written = flip != 0;
         while (page < end)
         {
             // Bits that differ from the first one are ones now.
-            ulong differing = (Volatile.Read(ref _written[page >> 6]) ^ flip) >> (page & 63);
+            ulong differing = (word ^ flip) >> (page & 63);
             int same = BitOperations.TrailingZeroCount(differing);
             if (same < 64 - (page & 63))
             {
@@ -173,6 +176,8 @@ internal sealed unsafe class MemoryBlock : MemoryManager<byte>, ILoan
             }
 
             page = (page | 63) + 1;
+            if (page < end)
+                word = Volatile.Read(ref _written[page >> 6]);
         }
 
         return (int)Math.Min(limit, ((long)page << PageShift) - at);

@@ -94,7 +94,7 @@ public sealed class FaultInjectionStage : InterceptingStage
                 await call.StartAsync(Below, cancellationToken);
                 await released.WaitAsync(cancellationToken);
                 return;
-            case FaultKind.Short when call.Length > 1:
+            case FaultKind.Short when call.CanBeHalved:
                 await call.Shortened(call.Length / 2).StartAsync(Below, cancellationToken);
                 break;
             case FaultKind.LostReply:

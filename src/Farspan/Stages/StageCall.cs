@@ -33,6 +33,9 @@ internal readonly struct StageCall
     /// <summary>Bytes that a request carries beside its header.</summary>
     public int RequestPayload => _source.Length;
 
+    /// <summary>Whether half of the call can be made without breaking a promise on the other half.</summary>
+    public bool CanBeHalved => Length > 1 && (Operation != BackendOperation.Zero || !((ZeroMode)_detail).HasFlag(ZeroMode.FastOnly));
+
     public static StageCall Read(long offset, Memory<byte> target) => new(BackendOperation.Read, offset, target.Length, target: target);
 
     public static StageCall Write(long offset, ReadOnlyMemory<byte> source) => new(BackendOperation.Write, offset, source.Length, source: source);

@@ -52,6 +52,41 @@ public sealed class MemoryBackendSparseTests
         Assert.Equal(expected, extents);
     }
 
+    [Fact(Timeout = 120_000)]
+    public async Task ReadsBesideTheFirstWriteOfTheirPage_SeeZeroes()
+    {
+        const int Page = 4096;
+        const int Pages = 20_000;
+        await using var backend = new MemoryBackend(Pages * Page);
+        int current = 0;
+        var writer = Task.Factory.StartNew(
+            () =>
+            {
+                byte[] one = [1];
+                for (int page = 0; page < Pages; page++)
+                {
+                    Volatile.Write(ref current, page);
+                    Thread.SpinWait(20);
+                    backend.WriteAsync(((long)page * Page) + 100, one).GetAwaiter().GetResult();
+                }
+            },
+            CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        byte[] buffer = new byte[10];
+        var extents = new List<Extent>();
+        while (!writer.IsCompleted)
+        {
+            long offset = ((long)Volatile.Read(ref current) * Page) + 2000;
+            buffer.AsSpan().Fill(0xCC);
+            await backend.ReadAsync(offset, buffer);
+            Assert.False(buffer.AsSpan().ContainsAnyExcept((byte)0));
+            extents.Clear();
+            await backend.ListExtentsAsync(offset, 10, 1, extents);
+            Assert.Equal(10, Assert.Single(extents).Length);
+        }
+
+        await writer;
+    }
+
     [Theory]
     [InlineData(0)]
     [InlineData(-1)]
