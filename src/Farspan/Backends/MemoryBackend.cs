@@ -11,7 +11,7 @@ namespace Farspan.Backends;
 /// touched. A block goes back to the system once all of it was trimmed or zeroed and nobody reads it.</para>
 /// <para>All members may be called from any thread at any time, <see cref="DisposeAsync"/> too.</para>
 /// </remarks>
-public sealed class MemoryBackend : IBackend, ITrim, IZero, IExtentSource, IMemoryLender, IInPlaceWriter, IConcurrentWriters
+public sealed partial class MemoryBackend : IBackend, ITrim, IZero, IExtentSource, IMemoryLender, IInPlaceWriter, IConcurrentWriters
 {
     /// <summary>The longest backend: 1 PiB.</summary>
     public const long MaximumLength = 1L << 50;
@@ -156,40 +156,6 @@ public sealed class MemoryBackend : IBackend, ITrim, IZero, IExtentSource, IMemo
         if (kind is { } final)
             extents.Add(new Extent(start, end - start, final));
         return default;
-    }
-
-    /// <inheritdoc/>
-    public bool TryLend(long offset, int length, out LentMemory lent)
-    {
-        Check(offset, length);
-        lent = default;
-        if (length == 0)
-            return false;
-        (int index, int at, length) = Locate(offset, length);
-        if (Hold(index) is not { } block)
-            return false;
-        length = block.RunLength(at, length, out bool written);
-        if (!written)
-        {
-            block.Release();
-            return false;
-        }
-
-        lent = new LentMemory(block.Slice(at, length), block, ticket: 0);
-        return true;
-    }
-
-    /// <inheritdoc/>
-    public bool TryOpen(long offset, int length, out OpenMemory open)
-    {
-        Check(offset, length);
-        open = default;
-        if (length == 0)
-            return false;
-        (int index, int at, length) = Locate(offset, length);
-        var block = Hold(index) ?? HoldNew(index);
-        open = new OpenMemory(block.SliceToWrite(at, length), block, MemoryBlock.WriteTicket(at, length));
-        return true;
     }
 
     /// <inheritdoc/>

@@ -198,9 +198,7 @@ internal sealed unsafe class MemoryBlock : MemoryManager<byte>, ILoan
     }
 
     /// <inheritdoc/>
-    public override void Unpin()
-    {
-    }
+    public override void Unpin() { }
 
     /// <summary>A part of the block to open for writing; its pages count as written when it is returned.</summary>
     public Memory<byte> SliceToWrite(int at, int length) => CreateMemory(at, length);

@@ -67,6 +67,36 @@ public abstract partial class BackendContract
     }
 
     [Fact(Timeout = TimeLimit)]
+    public async Task OpenedInPlace_IsWritten_AndChecksItsRangeAndLife()
+    {
+        var backend = await CreateAlignedAsync();
+        if (backend.GetCapability<IInPlaceWriter>() is { } writer)
+        {
+            foreach (var (offset, length) in RangesOutside(backend.Length))
+                Assert.Throws<ArgumentOutOfRangeException>(() => writer.TryOpen(offset, (int)length, out _));
+            Assert.Throws<ArgumentOutOfRangeException>(() => writer.TryOpen(0, -1, out _));
+            Assert.False(writer.TryOpen(0, 0, out _));
+            byte[] data = BackendModel.Bytes(35, (int)backend.Length);
+            for (int done = 0; done < data.Length;)
+            {
+                Assert.True(writer.TryOpen(done, data.Length - done, out var open));
+                Assert.InRange(open.Memory.Length, 1, data.Length - done);
+                data.AsMemory(done, open.Memory.Length).CopyTo(open.Memory);
+                done += open.Memory.Length;
+                open.Dispose();
+            }
+
+            var buffer = Filled(backend.Length);
+            await backend.ReadAsync(0, buffer);
+            Assert.Equal(data, buffer);
+            await backend.DisposeAsync();
+            Assert.Throws<ObjectDisposedException>(() => writer.TryOpen(0, Alignment, out _));
+        }
+
+        await backend.DisposeAsync();
+    }
+
+    [Fact(Timeout = TimeLimit)]
     public async Task LoansAndReads_DuringTrimsAndWrites_SeeOnlyWhatWasThere()
     {
         await using var backend = await CreateAlignedAsync();

@@ -15,6 +15,7 @@ public abstract partial class BackendContract
         AddPower<IExtentSource>(backend, found);
         AddPower<IMemoryLender>(backend, found);
         AddPower<IBlockSizes>(backend, found);
+        AddPower<IInPlaceWriter>(backend, found);
         AddPower<IConcurrentWriters>(backend, found);
         Assert.Equal(Powers.Select(p => p.Name).Order(), found.Select(p => p.Name).Order());
         Assert.Null(backend.GetCapability<Version>());

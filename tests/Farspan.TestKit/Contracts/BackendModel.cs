@@ -42,7 +42,7 @@ public sealed class BackendModel
         {
             case ModelOperationKind.Write:
                 byte[] data = Bytes(seed, length);
-                await backend.WriteAsync(offset, data, cancellationToken);
+                await WriteAsync(backend, offset, data, inPlace: (seed & 1) == 1, cancellationToken);
                 data.CopyTo(_expected, offset);
                 Array.Clear(_trimmed, (int)offset, length);
                 break;
@@ -90,6 +90,22 @@ public sealed class BackendModel
     {
         for (int offset = 0; offset < Length; offset += pieceLength)
             await CheckAsync(backend, offset, Math.Min(pieceLength, Length - offset), cancellationToken);
+    }
+
+    /// <summary>Writes; in place where that is asked for and the backend can, for as far as it can.</summary>
+    private static async ValueTask WriteAsync(IBackend backend, long offset, byte[] data, bool inPlace, CancellationToken cancellationToken)
+    {
+        int done = 0;
+        var writer = inPlace ? backend.GetCapability<IInPlaceWriter>() : null;
+        while (writer is not null && done < data.Length && writer.TryOpen(offset + done, data.Length - done, out var open))
+        {
+            using (open)
+                data.AsMemory(done, open.Memory.Length).CopyTo(open.Memory);
+            done += open.Memory.Length;
+        }
+
+        if (done < data.Length)
+            await backend.WriteAsync(offset + done, data.AsMemory(done), cancellationToken);
     }
 
     private async ValueTask ZeroFastAsync(IZero zero, long offset, int length, CancellationToken cancellationToken)
