@@ -208,14 +208,18 @@ public sealed partial class LinuxFileBackend : IBackend, ITrim, IZero, IExtentSo
 
     private void FlushNow()
     {
-        _flushFailure.ThrowIfAny(_facts.Path);
-        try
+        // One at a time: the kernel tells a failed write-back to one of two overlapping calls only, and the other would call it a success.
+        lock (_flushFailure)
         {
-            FileCalls.SyncData(_file, _facts.Path);
-        }
-        catch (BackendException failure)
-        {
-            throw _flushFailure.Remember(failure);
+            _flushFailure.ThrowIfAny(_facts.Path);
+            try
+            {
+                FileCalls.SyncData(_file, _facts.Path);
+            }
+            catch (BackendException failure)
+            {
+                throw _flushFailure.Remember(failure);
+            }
         }
     }
 

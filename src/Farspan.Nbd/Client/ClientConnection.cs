@@ -246,6 +246,8 @@ internal sealed class ClientConnection : IReplyTarget
             if (request is null)
             {
                 AbandonedCount--;
+                if (slot.Command == NbdCommand.Flush && slot.Error != NbdErrno.Ok)
+                    Link.NoteFailedFlush();
             }
             else
             {

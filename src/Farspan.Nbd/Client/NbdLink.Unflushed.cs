@@ -141,6 +141,9 @@ internal sealed partial class NbdLink
         return null;
     }
 
+    /// <summary>A flush failed that nobody waits for any more: the server may call the next one a success all the same.</summary>
+    public void NoteFailedFlush() => _rewritesFirst = true;
+
     private void SettleFlush(NbdRequest request, ref Exception? failure)
     {
         if (failure is null && _rewritesFirst && KeepsWrites && !_unflushed.IsEmpty)

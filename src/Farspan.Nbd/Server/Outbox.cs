@@ -13,7 +13,7 @@ internal sealed class Outbox : IDisposable
     public const int LargestCopy = 32 << 10;
 
     private const int ScratchSize = 128 << 10;
-    private const int LargestSend = 128 << 10;
+    public const int LargestSend = 128 << 10;
 
     private readonly ByteChannel _channel;
     private readonly BufferPool _pool;

@@ -71,6 +71,14 @@ internal sealed class Transmission
                     return "the connection was ended";
             }
 
+            // Replies that wait for a client who does not take them count too: answers that need no operation must not pile up.
+            if (!_flight.HasRoomForBytes(Outbox.LargestSend))
+            {
+                _outbox.Flush();
+                if (!_flight.WaitForBytes(Outbox.LargestSend))
+                    return "the connection was ended";
+            }
+
             if (_outbox.HasFailed)
                 return "it no longer takes replies";
             if (!TryServe(request))

@@ -160,14 +160,18 @@ public sealed class FileBackend : IBackend, IConcurrentWriters
 
     private void Flush()
     {
-        _flushFailure.ThrowIfAny(_path);
-        try
+        // One at a time: the system tells a failed write-back to one of two overlapping calls only, and the other would call it a success.
+        lock (_flushFailure)
         {
-            RandomAccess.FlushToDisk(_file);
-        }
-        catch (Exception error) when (FileErrors.IsFileError(error))
-        {
-            throw _flushFailure.Remember(FileErrors.Wrap(error, $"Flushing {_path} failed"));
+            _flushFailure.ThrowIfAny(_path);
+            try
+            {
+                RandomAccess.FlushToDisk(_file);
+            }
+            catch (Exception error) when (FileErrors.IsFileError(error))
+            {
+                throw _flushFailure.Remember(FileErrors.Wrap(error, $"Flushing {_path} failed"));
+            }
         }
     }
 

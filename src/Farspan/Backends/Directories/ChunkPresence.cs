@@ -68,7 +68,9 @@ internal sealed class ChunkPresence
         if (_groups.ContainsKey(group))
             return false;
         Directory.CreateDirectory(_names.Group(group));
-        return _groups.TryAdd(group, new Lazy<ulong[]>(() => Load(group)));
+
+        // Known to be empty: looking at the directory later would take the unfinished files of writers for left-overs and delete them.
+        return _groups.TryAdd(group, new Lazy<ulong[]>(new ulong[GroupLength / 64]));
     }
 
     /// <summary>The chunk's file exists from now on.</summary>
