@@ -41,4 +41,10 @@ public enum BackendError
 
     /// <summary>What was asked for does not exist (ENOENT).</summary>
     NotFound,
+
+    /// <summary>Another writer holds the exclusive lease (EBUSY).</summary>
+    Leased,
+
+    /// <summary>The writer's lease was lost to a newer one: what it writes is refused (ESTALE).</summary>
+    Fenced,
 }

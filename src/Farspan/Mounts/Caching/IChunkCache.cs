@@ -1,0 +1,52 @@
+namespace Farspan.Mounts.Caching;
+
+/// <summary>
+/// The local bytes of a managed mount, and the notes that make sense of them after a crash. The mount decides what a chunk is; the cache
+/// keeps bytes and notes, and gives both back when it is opened again.
+/// </summary>
+/// <remarks>
+/// <para>Any number of calls run at once; the mount sees to it that calls for the same bytes, and notes for the same chunk, do not run together.</para>
+/// <para>A note that takes something away (<see cref="NoteDirtyAsync"/>, <see cref="DiscardAsync"/>) has reached the cache's journal when its
+/// task completes: a killed process does not lose it. A note that adds something (<see cref="NoteClean"/>, <see cref="NoteWhole"/>) may be
+/// written later, and never before the bytes that it speaks of. What a completed <see cref="FlushAsync"/> covers survives a loss of power.</para>
+/// </remarks>
+internal interface IChunkCache : IAsyncDisposable
+{
+    /// <summary>Bytes of the region, cached or not.</summary>
+    long Length { get; }
+
+    /// <summary>Bytes of a chunk; a power of two.</summary>
+    int ChunkSize { get; }
+
+    /// <summary>Whether a flush makes anything durable: not so for a cache in memory.</summary>
+    bool IsDurable { get; }
+
+    /// <summary>What was known when the cache was opened, by rising index. Read once, before anything else.</summary>
+    IEnumerable<RecoveredChunk> Recovered { get; }
+
+    /// <summary>Bytes that were written before, and not discarded since.</summary>
+    /// <exception cref="Backends.BackendException">The cache failed.</exception>
+    ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken);
+
+    /// <summary>Stores bytes.</summary>
+    /// <exception cref="Backends.BackendException">The cache failed, or has no space left (<see cref="Backends.BackendError.NoSpace"/>).</exception>
+    ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Bytes of the chunk are about to be written that the remote does not have: <paramref name="length"/> bytes from
+    /// <paramref name="start"/>, counted from the chunk's start. Awaited before they are written.
+    /// </summary>
+    ValueTask NoteDirtyAsync(long chunkIndex, int start, int length, CancellationToken cancellationToken);
+
+    /// <summary>The chunk is all here and what is here is at the remote, durable: <paramref name="checksum"/> is the CRC-32C of its bytes.</summary>
+    void NoteClean(long chunkIndex, uint checksum);
+
+    /// <summary>The bytes around the dirty ones have been written too: the chunk is all here, and still dirty in the ranges noted.</summary>
+    void NoteWhole(long chunkIndex);
+
+    /// <summary>The chunk, clean or dirty, is forgotten and its space is given back.</summary>
+    ValueTask DiscardAsync(long chunkIndex, CancellationToken cancellationToken);
+
+    /// <summary>Returns once every byte and every note given before is durable (where <see cref="IsDurable"/>).</summary>
+    ValueTask FlushAsync(CancellationToken cancellationToken);
+}
