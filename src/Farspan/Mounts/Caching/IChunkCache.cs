@@ -6,7 +6,7 @@ namespace Farspan.Mounts.Caching;
 /// </summary>
 /// <remarks>
 /// <para>Any number of calls run at once; the mount sees to it that calls for the same bytes, and notes for the same chunk, do not run together.</para>
-/// <para>A note that takes something away (<see cref="NoteDirtyAsync"/>, <see cref="DiscardAsync"/>) has reached the cache's journal when its
+/// <para>A note that takes something away (<see cref="NoteDirtyAsync"/>, <see cref="NoteZeroAsync"/>, <see cref="DiscardAsync"/>) has reached the cache's journal when its
 /// task completes: a killed process does not lose it. A note that adds something (<see cref="NoteClean"/>, <see cref="NoteWhole"/>) may be
 /// written later, and never before the bytes that it speaks of. What a completed <see cref="FlushAsync"/> covers survives a loss of power.</para>
 /// </remarks>
@@ -23,6 +23,12 @@ internal interface IChunkCache : IAsyncDisposable
 
     /// <summary>What was known when the cache was opened, by rising index. Read once, before anything else.</summary>
     IEnumerable<RecoveredChunk> Recovered { get; }
+
+    /// <summary>
+    /// Runs of chunks that read as zero and of which the remote may not know (<see cref="NoteZeroAsync"/>), by rising index, not touching; none
+    /// of them is in <see cref="Recovered"/>. Read once, before anything else.
+    /// </summary>
+    IEnumerable<(long FirstChunk, long Count)> RecoveredZeroes { get; }
 
     /// <summary>Bytes that were written before, and not discarded since.</summary>
     /// <exception cref="Backends.BackendException">The cache failed.</exception>
@@ -44,8 +50,15 @@ internal interface IChunkCache : IAsyncDisposable
     /// <summary>The bytes around the dirty ones have been written too: the chunk is all here, and still dirty in the ranges noted.</summary>
     void NoteWhole(long chunkIndex);
 
-    /// <summary>The chunk, clean or dirty, is forgotten and its space is given back.</summary>
-    ValueTask DiscardAsync(long chunkIndex, CancellationToken cancellationToken);
+    /// <summary>
+    /// The chunks read as zero from now on, and the remote does not know: what was here of them is forgotten and its space is given back. One
+    /// note for the whole run, however long. A later <see cref="NoteDirtyAsync"/> ends this for its chunk, and is preceded by no write; the
+    /// mount then writes all of that chunk, zeroes too, and notes all of it dirty.
+    /// </summary>
+    ValueTask NoteZeroAsync(long firstChunk, long count, CancellationToken cancellationToken);
+
+    /// <summary>The chunks, clean, dirty or zero, are forgotten and their space is given back. One note for the whole run, however long.</summary>
+    ValueTask DiscardAsync(long firstChunk, long count, CancellationToken cancellationToken);
 
     /// <summary>Returns once every byte and every note given before is durable (where <see cref="IsDurable"/>).</summary>
     ValueTask FlushAsync(CancellationToken cancellationToken);
