@@ -3,7 +3,7 @@ using Farspan.Linux.Interop;
 
 namespace Farspan.Linux.Files;
 
-/// <summary>Opens, creates, locks and looks at a file. Whatever fails half-way closes the file again, and removes it where it was created here.</summary>
+/// <summary>Opens, creates, locks and looks at a file. Whatever fails half-way closes the file again, and leaves nothing that was created here.</summary>
 internal static unsafe class FileOpening
 {
     private const uint NewFileMode = 0x1B6; // rw for all, less the umask
@@ -23,14 +23,8 @@ internal static unsafe class FileOpening
     {
         int flags = options.Direct ? Libc.O_DIRECT : 0;
         int type = TypeOf(path);
-        if (type == 0 && options is { Length: { } length, ReadOnly: false })
-        {
-            var error = TryOpen(path, flags | Libc.O_RDWR | Libc.O_CREAT | Libc.O_EXCL, NewFileMode, out var created);
-            if (error == Errno.Ok)
-                return (created, Create(path, created, length, options));
-            if (error != Errno.EEXIST)
-                throw CannotOpen(error, path, options);
-        }
+        if (type == 0 && options is { Length: { } length, ReadOnly: false } && Create(path, flags, length, options) is { } created)
+            return created;
 
         // On a block device O_EXCL keeps away from what is mounted or otherwise claimed in the kernel, which a lock does not see.
         int exclusive = type == Libc.S_IFBLK && options.Lock ? Libc.O_EXCL : 0;
@@ -47,8 +41,18 @@ internal static unsafe class FileOpening
         }
     }
 
-    private static FileFacts Create(string path, SafeDescriptor file, long length, FileBackendOptions options)
+    /// <summary>
+    /// Makes the file under another name, at its full length and locked, and only then gives it its own: nobody finds it half made, and a crash
+    /// leaves nothing under its name. Null where another made it meanwhile.
+    /// </summary>
+    private static (SafeDescriptor File, FileFacts Facts)? Create(string path, int flags, long length, FileBackendOptions options)
     {
+        string directory = Path.GetDirectoryName(path) is { Length: > 0 } parent ? parent : ".";
+        string unfinished = Path.Combine(directory, $".farspan-{Guid.NewGuid():n}.new");
+        var error = TryOpen(unfinished, flags | Libc.O_RDWR | Libc.O_CREAT | Libc.O_EXCL, NewFileMode, out var file);
+        if (error != Errno.Ok)
+            throw CannotOpen(error, path, options);
+        string made = unfinished;
         try
         {
             Lock(path, file, isReadOnly: false, options);
@@ -56,15 +60,45 @@ internal static unsafe class FileOpening
                 throw LinuxError.Exception(LinuxError.Last, $"Creating {path} with {length} bytes");
             var facts = Inspect(path, file, isReadOnly: false, options);
             FileCalls.Sync(file, path);
-            DirectorySync.Sync(Path.GetDirectoryName(Path.GetFullPath(path))!);
-            return facts;
+            if (TryRename(unfinished, path))
+            {
+                made = path;
+                DirectorySync.Sync(directory);
+                return (file, facts);
+            }
         }
         catch
         {
-            Libc.Unlink(path);
+            Libc.Unlink(made);
             file.Dispose();
             throw;
         }
+
+        Libc.Unlink(unfinished);
+        file.Dispose();
+        return null;
+    }
+
+    /// <summary>Gives a file another name; false where there is something of that name.</summary>
+    private static bool TryRename(string from, string to)
+    {
+        if (Libc.Rename(Libc.AT_FDCWD, from, Libc.AT_FDCWD, to, Libc.RENAME_NOREPLACE) == 0)
+            return true;
+        var error = LinuxError.Last;
+
+        // File systems that do not know the flag, such as NFS, know links.
+        if (error is Errno.EINVAL or Errno.ENOSYS)
+        {
+            if (Libc.Link(from, to) == 0)
+            {
+                Libc.Unlink(from);
+                return true;
+            }
+
+            error = LinuxError.Last;
+        }
+
+        return error == Errno.EEXIST ? false : throw LinuxError.Exception(error, $"Creating {to}");
     }
 
     /// <summary>The type bits of a path's mode; 0 where nothing is there. What is no file is refused before it is opened: a pipe would block.</summary>

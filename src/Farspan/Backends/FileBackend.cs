@@ -39,17 +39,16 @@ public sealed class FileBackend : IBackend, IConcurrentWriters
             throw new BackendException(BackendError.NotSupported, $"{path} cannot be opened with direct=on here; leave it out.");
         try
         {
-            bool create = options is { Length: not null, ReadOnly: false } && !File.Exists(path);
-            var (file, isReadOnly) = OpenHandle(path, options, create);
+            if (options is { Length: { } length, ReadOnly: false } && !Path.Exists(path))
+                Create(path, length);
+            var (file, isReadOnly) = OpenHandle(path, options);
             try
             {
-                return new FileBackend(path, file, CheckLength(path, file, options, create), isReadOnly);
+                return new FileBackend(path, file, CheckLength(path, file, options), isReadOnly);
             }
             catch
             {
                 file.Dispose();
-                if (create)
-                    File.Delete(path);
                 throw;
             }
         }
@@ -122,17 +121,35 @@ public sealed class FileBackend : IBackend, IConcurrentWriters
         return default;
     }
 
-    private static (SafeFileHandle File, bool IsReadOnly) OpenHandle(string path, FileBackendOptions options, bool create)
+    /// <summary>Makes the file under another name and then gives it its own, so that nobody finds it half made; nothing where another was faster.</summary>
+    private static void Create(string path, long length)
+    {
+        string unfinished = Path.Combine(Path.GetDirectoryName(path) ?? "", $".farspan-{Guid.NewGuid():n}.new");
+        try
+        {
+            using (var file = File.OpenHandle(unfinished, FileMode.CreateNew, FileAccess.ReadWrite))
+                RandomAccess.SetLength(file, length);
+            File.Move(unfinished, path, overwrite: false);
+        }
+        catch (IOException) when (Path.Exists(path))
+        {
+        }
+        finally
+        {
+            File.Delete(unfinished);
+        }
+    }
+
+    private static (SafeFileHandle File, bool IsReadOnly) OpenHandle(string path, FileBackendOptions options)
     {
         if (!options.ReadOnly)
         {
             try
             {
-                var mode = create ? FileMode.CreateNew : FileMode.Open;
                 var share = options.Lock ? FileShare.None : FileShare.ReadWrite;
-                return (File.OpenHandle(path, mode, FileAccess.ReadWrite, share, FileOptions.Asynchronous), false);
+                return (File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite, share, FileOptions.Asynchronous), false);
             }
-            catch (UnauthorizedAccessException) when (!create)
+            catch (UnauthorizedAccessException)
             {
                 // Read-only, then, if it permits that.
             }
@@ -142,10 +159,8 @@ public sealed class FileBackend : IBackend, IConcurrentWriters
         return (File.OpenHandle(path, FileMode.Open, FileAccess.Read, readers, FileOptions.Asynchronous), true);
     }
 
-    private static long CheckLength(string path, SafeFileHandle file, FileBackendOptions options, bool created)
+    private static long CheckLength(string path, SafeFileHandle file, FileBackendOptions options)
     {
-        if (created)
-            RandomAccess.SetLength(file, options.Length!.Value);
         long length = RandomAccess.GetLength(file);
         if (length == 0)
             throw new BackendException(BackendError.Invalid, $"{path} is empty and has no bytes to serve; delete it and give size= to create it anew.");

@@ -3,6 +3,8 @@ namespace Farspan.Backends;
 /// <summary>Turns what .NET's file calls throw into <see cref="BackendException"/>.</summary>
 internal static class FileErrors
 {
+    private const int InUseOnLinux = 11;
+    private const int InUseOnWindows = unchecked((int)0x80070020);
     private const int NoSpaceOnLinux = 28;
     private const int QuotaOnLinux = 122;
     private const int DiskFullOnWindows = unchecked((int)0x80070070);
@@ -16,7 +18,7 @@ internal static class FileErrors
 
     private static BackendError ErrorOf(Exception error) => error switch
     {
-        UnauthorizedAccessException => BackendError.AccessDenied,
+        UnauthorizedAccessException or { HResult: InUseOnLinux or InUseOnWindows } => BackendError.AccessDenied,
         FileNotFoundException or DirectoryNotFoundException => BackendError.NotFound,
         { HResult: NoSpaceOnLinux or QuotaOnLinux or DiskFullOnWindows } => BackendError.NoSpace,
         _ => BackendError.InputOutput,

@@ -63,7 +63,7 @@ public sealed class LinuxFileOpeningTests : IDisposable
         var error = Assert.Throws<BackendException>(
             () => LinuxFileBackend.Open(_directory["a"], new FileBackendOptions { Length = long.MaxValue }));
         Assert.Equal(BackendError.NoSpace, error.Error);
-        Assert.False(File.Exists(_directory["a"]));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_directory.Path));
     }
 
     [Fact(Timeout = 60_000)]
@@ -140,6 +140,46 @@ public sealed class LinuxFileOpeningTests : IDisposable
             Assert.Equal(1 << 20, owner!.Length);
             await owner.DisposeAsync();
         }
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Created_IsNeverFoundHalfMade()
+    {
+        var looking = new FileBackendOptions { ReadOnly = true, Lock = false };
+        for (int round = 0; round < 200; round++)
+        {
+            string path = _directory[$"new{round}"];
+            var looker = Task.Run(() =>
+            {
+                while (true)
+                {
+                    try
+                    {
+                        return LinuxFileBackend.Open(path, looking);
+                    }
+                    catch (BackendException absent) when (absent.Error == BackendError.NotFound)
+                    {
+                    }
+                }
+            });
+            await using var made = LinuxFileBackend.Open(path, new FileBackendOptions { Length = 1 << 20 });
+            await using var found = await looker;
+            Assert.Equal(1 << 20, found.Length);
+        }
+
+        Assert.Equal(200, Directory.EnumerateFileSystemEntries(_directory.Path).Count());
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task CreatedInTheCurrentDirectoryOrThroughALink_IsThere()
+    {
+        Directory.CreateDirectory(_directory["real/inner"]);
+        Directory.CreateSymbolicLink(_directory["link"], _directory["real/inner"]);
+        await using (LinuxFileBackend.Open(_directory["link/../a"], new FileBackendOptions { Length = 4096 }))
+            Assert.Equal(["a", "inner"], Directory.EnumerateFileSystemEntries(_directory["real"]).Select(Path.GetFileName).Order());
+        string relative = Path.GetRelativePath(Environment.CurrentDirectory, _directory["b"]);
+        await using (LinuxFileBackend.Open(relative, new FileBackendOptions { Length = 4096 }))
+            Assert.Equal(4096, new FileInfo(_directory["b"]).Length);
     }
 
     private static void AssertRefused(BackendError error, string says, string path, FileBackendOptions? options = null)

@@ -82,6 +82,50 @@ public sealed class FileBackendTests : BackendContract, IDisposable
         Assert.Equal(BackendError.InputOutput, error.Error);
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task Created_IsNeverFoundHalfMade()
+    {
+        for (int round = 0; round < 200; round++)
+        {
+            string path = _directory[$"new{round}"];
+            var looker = Task.Run(() =>
+            {
+                while (true)
+                {
+                    var found = new FileInfo(path);
+                    if (found.Exists)
+                        return found.Length;
+                }
+            });
+            await using var made = FileBackend.Open(path, new FileBackendOptions { Length = 1 << 20 });
+            Assert.Equal(1 << 20, await looker);
+        }
+
+        Assert.Equal(200, Directory.EnumerateFileSystemEntries(_directory.Path).Count());
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task ManyAtOnce_OneCreatesAndTheOthersAreRefused()
+    {
+        for (int round = 0; round < 20; round++)
+        {
+            string path = _directory[$"race{round}"];
+            var opened = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() =>
+            {
+                try
+                {
+                    return FileBackend.Open(path, new FileBackendOptions { Length = 1 << 20 });
+                }
+                catch (BackendException refusal) when (refusal.Error == BackendError.AccessDenied)
+                {
+                    return null;
+                }
+            })));
+            var owner = Assert.Single(opened, backend => backend is not null);
+            await owner!.DisposeAsync();
+        }
+    }
+
     [Fact]
     public void NoLengthAtAll_IsMisuse()
         => Assert.Throws<ArgumentOutOfRangeException>(() => FileBackend.Open(_directory["a"], new FileBackendOptions { Length = 0 }));
