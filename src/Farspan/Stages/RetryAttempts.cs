@@ -40,6 +40,23 @@ internal sealed class RetryAttempts(
             await attempt;
     }
 
+    /// <summary>Ends the first attempt where the pipeline never came to it: it uses the caller's buffer, and began before there was a pipeline.</summary>
+    public async ValueTask EndFirstAsync()
+    {
+        if (_firstIsUsed)
+            return;
+        _firstIsUsed = true;
+        FirstSource.Cancel();
+        try
+        {
+            await _first;
+        }
+        catch (Exception error) when (error is OperationCanceledException or BackendException)
+        {
+            // The caller is told of its own cancellation.
+        }
+    }
+
     public void Report(int retry, TimeSpan delay, BackendException failure)
     {
         LastFailure = failure;

@@ -105,6 +105,8 @@ public sealed class RetryStage : InterceptingStage
         }
         finally
         {
+            // Where the call was cancelled before the pipeline looked at it, the first attempt is still under way.
+            await attempts.EndFirstAsync();
             ResilienceContextPool.Shared.Return(context);
             SpareCancellation.Return(attempts.FirstSource);
         }

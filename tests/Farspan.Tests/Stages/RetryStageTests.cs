@@ -130,6 +130,19 @@ public sealed class RetryStageTests
             }
         });
 
+    [Fact(Timeout = 60_000)]
+    public async Task CancelledBeforeThePipelineLooks_TheFirstAttemptIsEndedAndAwaited()
+    {
+        using var caller = new CancellationTokenSource();
+        var below = new CancellingStage(new MemoryBackend(100), caller);
+        await using var stage = new RetryStage(below);
+        var write = stage.WriteAsync(0, new byte[1], caller.Token).AsTask();
+        await below.Cancelled.Task;
+        Assert.False(write.IsCompleted);
+        below.Answer.SetException(new BackendException(BackendError.Disconnected, "The line is cut."));
+        Assert.Equal(caller.Token, (await Assert.ThrowsAnyAsync<OperationCanceledException>(() => write)).CancellationToken);
+    }
+
     [Fact]
     public void Jitter_ComesFromTheSourceGiven()
         => VirtualTime.Run(async clock =>
@@ -180,5 +193,20 @@ public sealed class RetryStageTests
     {
         var faults = new FaultInjectionStage(new MemoryBackend(100));
         return (new RetryStage(faults, options with { Clock = clock }), faults);
+    }
+
+    /// <summary>Cancels the caller during its call, and does not heed that until it is told to.</summary>
+    private sealed class CancellingStage(IBackend inner, CancellationTokenSource caller) : InterceptingStage(inner)
+    {
+        public TaskCompletionSource Cancelled { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public TaskCompletionSource Answer { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        private protected override ValueTask InterceptAsync(in StageCall call, CancellationToken cancellationToken)
+        {
+            cancellationToken.Register(Cancelled.SetResult);
+            caller.Cancel();
+            return new ValueTask(Answer.Task);
+        }
     }
 }
