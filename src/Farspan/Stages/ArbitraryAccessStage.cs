@@ -97,8 +97,8 @@ public sealed class ArbitraryAccessStage : ChunkedStage, IExtentSource, IMemoryL
     {
         await base.DisposeAsync();
 
-        // Writes whose callers were cancelled may still be on their way; a disposed backend answers them.
-        Locks.Release(await Locks.AcquireAsync(0, long.MaxValue, exclusive: true, CancellationToken.None));
+        // A disposed backend answers what is still on its way.
+        await EndUnderWayAsync();
     }
 
     private protected override ValueTask ReadWholeAsync(ChunkPiece piece, Memory<byte> target, CancellationToken cancellationToken)

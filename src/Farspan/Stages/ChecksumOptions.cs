@@ -34,7 +34,8 @@ public sealed record ChecksumOptions
         long needed = ChecksumStage.SideLength(inner.Length, ChunkSize);
         if (Side.Length < needed)
             throw new ArgumentException($"The checksums of {inner.Length} bytes need {needed} bytes; the side backend has {Side.Length}.");
-        if (Side.GetCapability<IBlockSizes>()?.BlockSizes.Minimum > ChecksumSide.PageSize)
+        var sideSizes = Side.GetCapability<IBlockSizes>()?.BlockSizes ?? BlockSizes.Default;
+        if (sideSizes.Minimum > ChecksumSide.PageSize || sideSizes.Maximum < ChecksumSide.PageSize)
             throw new ArgumentException($"The side backend does not take requests of {ChecksumSide.PageSize} bytes.");
         return plan;
     }

@@ -29,6 +29,7 @@ internal sealed class ChecksumSide
     private readonly ChunkBitmap _changed;
     private readonly byte[] _marks;
     private readonly ChunkRangeLock _lock = new();
+    private readonly int _run;
 
     private ChecksumSide(IBackend side, ChunkLayout layout, ChecksumTable table)
     {
@@ -39,6 +40,7 @@ internal sealed class ChecksumSide
         _marked = new ChunkBitmap(pages);
         _changed = new ChunkBitmap(pages);
         _marks = new byte[MarkPages(pages) * PageSize];
+        _run = Math.Min(64, (side.GetCapability<IBlockSizes>()?.BlockSizes ?? BlockSizes.Default).Maximum / PageSize) * PageSize;
     }
 
     private long TableOffset => PageSize + _marks.Length;
@@ -131,7 +133,8 @@ internal sealed class ChecksumSide
             return;
         for (long page = 0; page < _marked.ChunkCount; page++)
             _marks[page] = _table.IsUnsettled(page * EntriesPerPage, EntriesOf(page)) ? (byte)1 : (byte)0;
-        await _side.WriteAsync(PageSize, _marks, cancellationToken);
+        for (int done = 0; done < _marks.Length; done += _run)
+            await _side.WriteAsync(PageSize + done, _marks.AsMemory(done, Math.Min(_run, _marks.Length - done)), cancellationToken);
         await _side.FlushAsync(cancellationToken);
         _marked.TakeAll();
     }
@@ -162,12 +165,13 @@ internal sealed class ChecksumSide
     private async ValueTask LoadAsync(CancellationToken cancellationToken)
     {
         await ReadAsync(PageSize, _marks, cancellationToken);
-        byte[] buffer = ArrayPool<byte>.Shared.Rent(64 * PageSize);
+        int pagesAtOnce = _run / PageSize;
+        byte[] buffer = ArrayPool<byte>.Shared.Rent(_run);
         try
         {
-            for (long page = 0; page < _marked.ChunkCount; page += 64)
+            for (long page = 0; page < _marked.ChunkCount; page += pagesAtOnce)
             {
-                int count = (int)Math.Min(64, _marked.ChunkCount - page);
+                int count = (int)Math.Min(pagesAtOnce, _marked.ChunkCount - page);
                 await _side.ReadAsync(TableOffset + (page * PageSize), buffer.AsMemory(0, count * PageSize), cancellationToken);
                 for (int i = 0; i < count; i++)
                     ReadPage(page + i, buffer.AsSpan(i * PageSize, PageSize));
@@ -190,8 +194,8 @@ internal sealed class ChecksumSide
 
     private async ValueTask ReadAsync(long offset, Memory<byte> target, CancellationToken cancellationToken)
     {
-        for (int done = 0; done < target.Length; done += 64 * PageSize)
-            await _side.ReadAsync(offset + done, target.Slice(done, Math.Min(64 * PageSize, target.Length - done)), cancellationToken);
+        for (int done = 0; done < target.Length; done += _run)
+            await _side.ReadAsync(offset + done, target.Slice(done, Math.Min(_run, target.Length - done)), cancellationToken);
     }
 
     private int EntriesOf(long page) => (int)Math.Min(EntriesPerPage, _layout.ChunkCount - (page * EntriesPerPage));

@@ -24,7 +24,6 @@ public sealed class ChecksumStage : ChunkedStage
 {
     private readonly ChecksumTable _table;
     private ChecksumSide? _side;
-    private bool _disposed;
 
     private ChecksumStage(IBackend inner, ChunkedPlan plan)
         : base(inner, plan)
@@ -88,14 +87,18 @@ public sealed class ChecksumStage : ChunkedStage
             : null;
     }
 
-    /// <summary>Stores the checksums, where there is a side backend, and disposes both. A failure to store them is thrown after that.</summary>
+    /// <summary>
+    /// Waits for what is under way, stores the checksums, where there is a side backend, and disposes both. A failure to store them is thrown
+    /// after that.
+    /// </summary>
     public override async ValueTask DisposeAsync()
     {
-        if (_disposed)
+        if (!TryClose())
             return;
-        _disposed = true;
         try
         {
+            // A write that goes on while the marks are taken back would leave its chunk with the checksum of its old bytes.
+            await EndUnderWayAsync();
             if (_side is not null)
             {
                 await FlushBothAsync(CancellationToken.None);
@@ -119,7 +122,7 @@ public sealed class ChecksumStage : ChunkedStage
     private async ValueTask ScanAsync(CancellationToken cancellationToken)
     {
         _table.Unsettle(0, Layout.ChunkCount);
-        int step = Math.Max(Layout.ChunkSize, 64 << 10);
+        int step = Math.Min(MaximumRun, Math.Max(Layout.ChunkSize, 64 << 10));
         byte[] buffer = ArrayPool<byte>.Shared.Rent(step);
         try
         {
@@ -214,21 +217,21 @@ public sealed class ChecksumStage : ChunkedStage
             cancellationToken.ThrowIfCancellationRequested();
             if (_side is not null)
                 await _side.MarkAsync(hold.FirstChunk, hold.LastChunk, cancellationToken);
-            await InnerZero!.ZeroAsync(piece.Offset, piece.Length, mode, CancellationToken.None);
+            try
+            {
+                await InnerZero!.ZeroAsync(piece.Offset, piece.Length, mode, CancellationToken.None);
+            }
+            catch (Exception error) when (error is not BackendException { Error: BackendError.NotSupported })
+            {
+                _table.Unsettle(hold.FirstChunk, hold.LastChunk - hold.FirstChunk + 1);
+                throw;
+            }
+
             _table.SetZero(hold.FirstChunk, hold.LastChunk - hold.FirstChunk + 1);
-        }
-        catch (BackendException refusal) when (refusal.Error == BackendError.NotSupported)
-        {
-            throw;
-        }
-        catch
-        {
-            _table.Unsettle(hold.FirstChunk, hold.LastChunk - hold.FirstChunk + 1);
-            throw;
+            _side?.Change(hold.FirstChunk, hold.LastChunk);
         }
         finally
         {
-            _side?.Change(hold.FirstChunk, hold.LastChunk);
             Locks.Release(hold);
         }
     }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Farspan.Backends;
 using Farspan.Chunks;
 
@@ -10,7 +11,7 @@ namespace Farspan.Stages;
 public abstract class ChunkedStage : Stage, ITrim, IZero, IBlockSizes
 {
     private readonly ChunkedPlan _plan;
-    private bool _disposed;
+    private int _closed;
 
     private protected ChunkedStage(IBackend inner, ChunkedPlan plan)
         : base(inner)
@@ -81,7 +82,7 @@ public abstract class ChunkedStage : Stage, ITrim, IZero, IBlockSizes
     /// <inheritdoc/>
     public override ValueTask DisposeAsync()
     {
-        _disposed = true;
+        TryClose();
         GC.SuppressFinalize(this);
         return base.DisposeAsync();
     }
@@ -99,8 +100,30 @@ public abstract class ChunkedStage : Stage, ITrim, IZero, IBlockSizes
 
     private protected abstract ValueTask TrimWholeAsync(ChunkPiece piece, CancellationToken cancellationToken);
 
+    /// <summary>Holds the chunks of a piece.</summary>
+    /// <exception cref="ObjectDisposedException">The stage was closed, meanwhile or before.</exception>
     private protected ValueTask<RangeHold> HoldAsync(ChunkPiece piece, bool exclusive, CancellationToken cancellationToken)
-        => Locks.AcquireAsync(Layout.IndexOf(piece.Offset), Layout.IndexOf(piece.Offset + piece.Length - 1), exclusive, cancellationToken);
+    {
+        var hold = Locks.AcquireAsync(Layout.IndexOf(piece.Offset), Layout.IndexOf(piece.Offset + piece.Length - 1), exclusive, cancellationToken);
+        return hold.IsCompletedSuccessfully && Volatile.Read(ref _closed) == 0 ? hold : CheckHoldAsync(hold);
+    }
+
+    /// <summary>Lets nothing more begin; false where that was so.</summary>
+    private protected bool TryClose() => Interlocked.Exchange(ref _closed, 1) == 0;
+
+    /// <summary>Waits until nothing holds a chunk: what began before the stage was closed, and writes whose callers were cancelled.</summary>
+    private protected async ValueTask EndUnderWayAsync()
+        => Locks.Release(await Locks.AcquireAsync(0, long.MaxValue, exclusive: true, CancellationToken.None));
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<RangeHold> CheckHoldAsync(ValueTask<RangeHold> acquiring)
+    {
+        var hold = await acquiring;
+        if (Volatile.Read(ref _closed) == 0)
+            return hold;
+        Locks.Release(hold);
+        throw new ObjectDisposedException(GetType().FullName);
+    }
 
     /// <summary>The part of a buffered chunk that a piece covers.</summary>
     private protected Span<byte> PartOf(byte[] chunk, ChunkPiece piece)
@@ -109,7 +132,7 @@ public abstract class ChunkedStage : Stage, ITrim, IZero, IBlockSizes
     /// <summary>What has no chunk to go down with still ends with the stage and with its token.</summary>
     private ValueTask NothingAsync(CancellationToken cancellationToken)
     {
-        ObjectDisposedException.ThrowIf(_disposed, this);
+        ObjectDisposedException.ThrowIf(_closed != 0, this);
         return cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled(cancellationToken) : default;
     }
 

@@ -245,6 +245,62 @@ public sealed class ChecksumStageTests
         await stage.ReadAsync(0, new byte[Length]);
     }
 
+    [Fact(Timeout = TimeLimit)]
+    public async Task DisposedDuringAWrite_StoresItsChecksumToo()
+    {
+        var faults = new FaultInjectionStage(new MemoryBackend(Length));
+        var below = new KeptStage(faults);
+        var side = new KeptStage(new MemoryBackend(ChecksumStage.SideLength(Length, Chunk)));
+        var stage = await OpenAsync(below, side);
+        using var stall = faults.Inject(new FaultRule { Kind = FaultKind.Stall, Operations = BackendOperation.Write });
+        var write = stage.WriteAsync(0, BackendModel.Bytes(1, Chunk)).AsTask();
+        await stall.WaitForHitsAsync(1);
+        var waiting = stage.WriteAsync(0, BackendModel.Bytes(2, Chunk)).AsTask();
+        var closing = stage.DisposeAsync().AsTask();
+        stall.Dispose();
+        await write;
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => waiting);
+        await closing;
+        await Assert.ThrowsAsync<ObjectDisposedException>(async () => await stage.ReadAsync(0, new byte[1]));
+        await using var again = await OpenAsync(below, side);
+        byte[] actual = new byte[Chunk];
+        await again.ReadAsync(0, actual);
+        Assert.Equal(BackendModel.Bytes(1, Chunk), actual);
+    }
+
+    [Fact(Timeout = TimeLimit)]
+    public async Task CancelledZero_ThatChangedNothing_LeavesItsChunksCompared()
+    {
+        var below = new KeptStage(new MemoryBackend(Length));
+        await using var stage = await ChecksumStage.OpenAsync(below, Options);
+        await stage.WriteAsync(0, BackendModel.Bytes(1, Length));
+        var cancelled = new CancellationToken(canceled: true);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await stage.GetCapability<IZero>()!.ZeroAsync(0, Length, ZeroMode.None, cancelled));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(async () => await stage.GetCapability<ITrim>()!.TrimAsync(0, Length, cancelled));
+        Assert.Equal(0, await stage.SettleAsync());
+        await FlipAsync(below, 700, 1);
+        await Assert.ThrowsAsync<BackendException>(async () => await stage.ReadAsync(700, new byte[1]));
+    }
+
+    [Fact(Timeout = TimeLimit)]
+    public async Task StoresThatTakeShortRequests_GetNoLongerOnes()
+    {
+        var below = new KeptStage(new MemoryBackend(Length));
+        await below.WriteAsync(0, BackendModel.Bytes(1, Length));
+        var side = new KeptStage(new AlignmentGuardStage(
+            new MemoryBackend(ChecksumStage.SideLength(Length, Chunk)), new BlockSizes(4096, 4096, 4096)));
+        var options = Options with { Start = ChecksumStart.Scan, Side = side };
+        for (int round = 0; round < 2; round++)
+        {
+            var guard = new AlignmentGuardStage(below, new BlockSizes(Chunk, Chunk, 3 * Chunk));
+            await using var stage = await ChecksumStage.OpenAsync(guard, options);
+            byte[] actual = new byte[Length];
+            await stage.ReadAsync(0, actual);
+            Assert.Equal(BackendModel.Bytes(1, Length), actual);
+            await stage.WriteAsync(1, actual.AsMemory(1, 5));
+        }
+    }
+
     private static ValueTask<ChecksumStage> OpenAsync(IBackend below, IBackend side) => ChecksumStage.OpenAsync(below, Options with { Side = side });
 
     private static async Task FlipAsync(IBackend backend, long position, int bit)
