@@ -6,8 +6,8 @@ namespace Farspan.Stages;
 /// <summary>What a <see cref="ZeroDetectionStage"/> looks for.</summary>
 public sealed record ZeroDetectionOptions
 {
-    /// <summary>Bytes: runs of zeroes are looked for in units of this, at multiples of it. A power of two from 512 bytes to 32 MiB; null looks
-    /// only for writes that are zero from end to end. Default: 4 KiB.</summary>
+    /// <summary>Bytes: runs of zeroes are looked for in units of this, or of the least that the backend below takes where that is more, at multiples
+    /// of it. A power of two from 512 bytes to 32 MiB; null looks only for writes that are zero from end to end. Default: 4 KiB.</summary>
     public int? Granule { get; init; } = 4096;
 
     /// <summary>Bytes: a shorter run inside a write is written with the rest, since each one that is taken out costs a request more. At least 1.

@@ -11,6 +11,7 @@ namespace Farspan.Stages;
 public sealed class ZeroDetectionStage : Stage
 {
     private readonly ZeroDetectionOptions _options;
+    private readonly int? _granule;
     private readonly IZero? _zero;
 
     /// <summary>Wraps <paramref name="inner"/>.</summary>
@@ -21,17 +22,21 @@ public sealed class ZeroDetectionStage : Stage
         _options = options ?? new ZeroDetectionOptions();
         _options.Validate();
         _zero = inner.GetCapability<IZero>();
+
+        // A run that begins or ends between two of its blocks is one that the backend below would refuse.
+        int minimum = inner.GetCapability<IBlockSizes>()?.BlockSizes.Minimum ?? 1;
+        _granule = _options.Granule is { } granule ? Math.Max(granule, minimum) : null;
     }
 
     /// <inheritdoc/>
     public override ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
-        if (_zero is null || buffer.Length < (_options.Granule ?? 1))
+        if (_zero is null || buffer.Length < (_granule ?? 1))
             return Inner.WriteAsync(offset, buffer, cancellationToken);
         BackendRange.Check(Length, offset, buffer.Length);
         if (!buffer.Span.ContainsAnyExcept((byte)0))
             return ZeroAsync(offset, buffer, cancellationToken);
-        return _options.Granule is { } granule
+        return _granule is { } granule
             ? FanOut.RunAsync<WriteJob, ZeroRun>(new WriteJob(this, offset, buffer, granule), _options.Concurrency, cancellationToken)
             : Inner.WriteAsync(offset, buffer, cancellationToken);
     }

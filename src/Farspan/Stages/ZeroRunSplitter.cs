@@ -47,5 +47,6 @@ internal struct ZeroRunSplitter(long offset, ReadOnlyMemory<byte> buffer, int gr
         }
     }
 
-    private readonly long AlignUp(long position) => ((offset + position + granule - 1) & -(long)granule) - offset;
+    /// <summary>Not by adding the granule first, which at the far end of the longest backend would overflow.</summary>
+    private readonly long AlignUp(long position) => position + (-(offset + position) & (granule - 1));
 }

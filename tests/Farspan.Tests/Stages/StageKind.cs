@@ -10,6 +10,7 @@ public enum StageKind
     RetriedFaults,
     Link,
     ZeroDetection,
+    GuardedZeroDetection,
     Checksum,
     ChecksumWithSide,
     GuardedArbitraryAccess,

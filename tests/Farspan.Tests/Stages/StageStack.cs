@@ -40,6 +40,11 @@ internal static class StageStack
             case StageKind.ZeroDetection:
                 return new ZeroDetectionStage(
                     inner, new ZeroDetectionOptions { Granule = Math.Max(512, chunk), MinimumRun = Math.Max(512, chunk), Concurrency = choice.Width });
+            case StageKind.GuardedZeroDetection:
+                var zeroes = new ZeroDetectionStage(
+                    new AlignmentGuardStage(inner, new BlockSizes(chunk, Math.Max(chunk, 512), chunk * choice.Width)),
+                    new ZeroDetectionOptions { Granule = 512, MinimumRun = 512, Concurrency = choice.Width });
+                return new ArbitraryAccessStage(zeroes, ArbitraryAccessOptions.For(zeroes) with { Concurrency = choice.Width });
             case StageKind.Checksum:
                 return await ChecksumStage.OpenAsync(inner, new ChecksumOptions { ChunkSize = chunk, Concurrency = choice.Width });
             case StageKind.ChecksumWithSide:

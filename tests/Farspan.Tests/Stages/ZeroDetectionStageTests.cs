@@ -49,6 +49,22 @@ public sealed class ZeroDetectionStageTests
     }
 
     [Fact(Timeout = TimeLimit)]
+    public async Task Runs_BeginAndEndWhereTheBackendBelowTakesIt()
+    {
+        const int Block = 16 << 10;
+        var record = new RecordingStage(new AlignmentGuardStage(new MemoryBackend((1 << 20) + 100), new BlockSizes(Block, Block, 1 << 20)));
+        await using var stage = new ZeroDetectionStage(record, new ZeroDetectionOptions { Granule = 512, MinimumRun = 512 });
+        byte[] data = BackendModel.Bytes(1, (8 * Block) + 100);
+        data.AsSpan(Block - 512, (2 * Block) + 1024).Clear();
+        data.AsSpan(5 * Block, 4096).Clear();
+        long offset = (1 << 20) - (8 * Block);
+        await stage.WriteAsync(offset, data);
+        Assert.Equal(
+            [(BackendOperation.Write, offset, Block), (BackendOperation.Zero, offset + Block, 2L * Block), (BackendOperation.Write, offset + (3 * Block), (5L * Block) + 100)],
+            record.Calls);
+    }
+
+    [Fact(Timeout = TimeLimit)]
     public async Task WithoutAGranule_OnlyWholeWritesAreLookedAt()
     {
         var record = new RecordingStage(new MemoryBackend(1 << 20));
