@@ -47,6 +47,21 @@ public sealed class DirectoryBackendFilesTests : IDisposable
         await backend.ZeroAsync(5, 10, ZeroMode.FastOnly);
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task GroupThatCouldNotBeReadOnce_IsReadAgain()
+    {
+        byte[] data = BackendModel.Bytes(1, Chunk);
+        await using (var first = Create(4 * Chunk))
+            await first.WriteAsync(0, data);
+        await using var backend = DirectoryBackend.Open(_directory["d"]);
+        Directory.Move(_directory["d/0"], _directory["away"]);
+        await Assert.ThrowsAsync<BackendException>(async () => await backend.ReadAsync(0, new byte[1]));
+        Directory.Move(_directory["away"], _directory["d/0"]);
+        byte[] actual = new byte[Chunk];
+        await backend.ReadAsync(0, actual);
+        Assert.Equal(data, actual);
+    }
+
     [Theory(Timeout = 120_000)]
     [InlineData(3)]
     [InlineData(7)]

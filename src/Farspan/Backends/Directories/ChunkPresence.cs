@@ -13,7 +13,7 @@ internal sealed class ChunkPresence
     private const int GroupLength = 1 << ChunkNames.GroupShift;
     private readonly ChunkNames _names;
     private readonly bool _isReadOnly;
-    private readonly ConcurrentDictionary<long, Lazy<ulong[]>> _groups = new();
+    private readonly ConcurrentDictionary<long, Group> _groups = new();
 
     /// <summary>Reads which groups there are.</summary>
     public ChunkPresence(ChunkNames names, bool isReadOnly)
@@ -23,13 +23,13 @@ internal sealed class ChunkPresence
         foreach (string path in Directory.EnumerateDirectories(names.Root))
         {
             if (ChunkNames.TryParse(path, out long group))
-                _groups[group] = new Lazy<ulong[]>(() => Load(group));
+                _groups[group] = new Group();
         }
     }
 
     /// <summary>Whether the chunk's file exists.</summary>
     public bool Contains(long index)
-        => _groups.TryGetValue(index >> ChunkNames.GroupShift, out var group) && (Word(group.Value, index) >> (int)(index & 63) & 1) != 0;
+        => _groups.TryGetValue(index >> ChunkNames.GroupShift, out var group) && (Word(Bits(group, index), index) >> (int)(index & 63) & 1) != 0;
 
     /// <summary>The number of chunks from <paramref name="index"/> on, at most <paramref name="limit"/>, that all exist or all do not.</summary>
     public long RunLength(long index, long limit, out bool exists)
@@ -47,7 +47,7 @@ internal sealed class ChunkPresence
                 continue;
             }
 
-            ulong differing = (Word(group.Value, at) ^ (exists ? ulong.MaxValue : 0)) >> (int)(at & 63);
+            ulong differing = (Word(Bits(group, at), at) ^ (exists ? ulong.MaxValue : 0)) >> (int)(at & 63);
             int same = BitOperations.TrailingZeroCount(differing);
             if (same < 64 - (int)(at & 63))
             {
@@ -70,16 +70,29 @@ internal sealed class ChunkPresence
         Directory.CreateDirectory(_names.Group(group));
 
         // Known to be empty: looking at the directory later would take the unfinished files of writers for left-overs and delete them.
-        return _groups.TryAdd(group, new Lazy<ulong[]>(new ulong[GroupLength / 64]));
+        return _groups.TryAdd(group, new Group { Bits = new ulong[GroupLength / 64] });
     }
 
     /// <summary>The chunk's file exists from now on.</summary>
-    public void Add(long index) => Interlocked.Or(ref Word(_groups[index >> ChunkNames.GroupShift].Value, index), 1UL << (int)(index & 63));
+    public void Add(long index) => Interlocked.Or(ref Word(index), 1UL << (int)(index & 63));
 
     /// <summary>The chunk's file exists no longer.</summary>
-    public void Remove(long index) => Interlocked.And(ref Word(_groups[index >> ChunkNames.GroupShift].Value, index), ~(1UL << (int)(index & 63)));
+    public void Remove(long index) => Interlocked.And(ref Word(index), ~(1UL << (int)(index & 63)));
+
+    private ref ulong Word(long index) => ref Word(Bits(_groups[index >> ChunkNames.GroupShift], index), index);
 
     private static ref ulong Word(ulong[] bits, long index) => ref bits[(index & (GroupLength - 1)) >> 6];
+
+    /// <summary>The bits of a group, read once. A failure is not kept: who asks next reads again.</summary>
+    private ulong[] Bits(Group group, long index)
+    {
+        if (group.Bits is { } known)
+            return known;
+
+        // One at a time: a second reader would take what the first one's caller creates for left-overs and delete it.
+        lock (group)
+            return group.Bits ??= Load(index >> ChunkNames.GroupShift);
+    }
 
     private ulong[] Load(long group)
     {
@@ -93,5 +106,16 @@ internal sealed class ChunkPresence
         }
 
         return bits;
+    }
+
+    private sealed class Group
+    {
+        private volatile ulong[]? _bits;
+
+        public ulong[]? Bits
+        {
+            get => _bits;
+            set => _bits = value;
+        }
     }
 }
