@@ -55,7 +55,12 @@ public readonly record struct ChunkLayout
     public long AlignDown(long offset) => offset & -(long)ChunkSize;
 
     /// <summary>The end of the whole chunks that start before <paramref name="offset"/>: aligned, or the end of the last chunk.</summary>
-    public long AlignUp(long offset) => Math.Min(Length, (offset + ChunkSize - 1) & -(long)ChunkSize);
+    public long AlignUp(long offset)
+    {
+        // Not by adding the chunk size first, which at the far end of the longest backend would overflow.
+        long gap = -offset & (ChunkSize - 1);
+        return gap > Length - offset ? Length : offset + gap;
+    }
 
     /// <summary>Whether a range starts and ends at chunk borders; the end of the last chunk is one.</summary>
     public bool IsWhole(long offset, long length)

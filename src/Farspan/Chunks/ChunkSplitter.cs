@@ -21,7 +21,7 @@ internal struct ChunkSplitter(ChunkLayout layout, long offset, long length, long
         long wholeEnd = _end == _layout.Length ? _end : _layout.AlignDown(_end);
         piece = start == _position && wholeEnd > _position
             ? new ChunkPiece(_position, Math.Min(_maximumRun, wholeEnd - _position), IsWhole: true)
-            : new ChunkPiece(_position, Math.Min(_end, start + _layout.ChunkSize) - _position, IsWhole: false);
+            : new ChunkPiece(_position, Math.Min(_end - start, _layout.ChunkSize) - (_position - start), IsWhole: false);
         _position += piece.Length;
         return true;
     }

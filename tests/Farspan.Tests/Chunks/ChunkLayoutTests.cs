@@ -28,6 +28,14 @@ public sealed class ChunkLayoutTests
     [InlineData(64 << 20)]
     public void ChunkSize_OutOfBounds_Throws(int chunkSize) => Assert.Throws<ArgumentOutOfRangeException>(() => new ChunkLayout(1, chunkSize));
 
+    [Theory]
+    [InlineData(long.MaxValue - 1, 4096, long.MaxValue)]
+    [InlineData(long.MaxValue - 4096, 4096, long.MaxValue - 4095)]
+    [InlineData(long.MaxValue, 32 << 20, long.MaxValue)]
+    [InlineData(1, 1 << 25, 1 << 25)]
+    public void AlignUp_ReachesTheFarEnd(long offset, int chunkSize, long aligned)
+        => Assert.Equal(aligned, new ChunkLayout(long.MaxValue, chunkSize).AlignUp(offset));
+
     [Fact]
     public void Length_Negative_Throws() => Assert.Throws<ArgumentOutOfRangeException>(() => new ChunkLayout(-1, 1));
 
