@@ -8,7 +8,10 @@ namespace Farspan.Backends;
 /// makes up bytes.</para>
 /// <para>Calls complete synchronously where the data is at hand, so that a serving loop pays no allocation for a local byte. A buffer
 /// belongs to the backend from the call until the returned task completes.</para>
-/// <para>A cancelled call throws <see cref="OperationCanceledException"/>; what it was to write may be written, in part or whole.</para>
+/// <para>A cancelled call throws <see cref="OperationCanceledException"/>; what it was to write may be written, in part or whole. So may that of a
+/// call that failed with <see cref="BackendError.TimedOut"/> or <see cref="BackendError.Disconnected"/>. A remote store cannot take back a request
+/// that is on its way, and may carry it out after the call has ended, over bytes that were written since. Who must know what such a range
+/// holds lets writes end by themselves.</para>
 /// <para>Optional powers (<see cref="ITrim"/>, <see cref="IZero"/>, <see cref="IExtentSource"/>, <see cref="IBlockSizes"/>,
 /// <see cref="IMemoryLender"/>) are found with <see cref="GetCapability{TCapability}"/>, never by a cast: a stage implements more
 /// interfaces than the backend below it may be able to serve.</para>

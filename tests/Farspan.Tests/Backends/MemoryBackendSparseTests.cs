@@ -9,6 +9,42 @@ public sealed class MemoryBackendSparseTests
 {
     private const long OneTebibyte = 1L << 40;
 
+    [Fact(Timeout = 60_000)]
+    public async Task OneRangeOfManyGibibytes_IsTrimmedZeroedAndListedWhole()
+    {
+        const long Start = (1L << 30) + 1;
+        const long End = OneTebibyte - 1;
+        await using var backend = new MemoryBackend(OneTebibyte);
+        long[] inside = [Start, (5L << 30) + 7, (3L << 32) - 1, End - 1];
+        foreach (bool trim in new[] { true, false })
+        {
+            foreach (long offset in inside.Append(Start - 1).Append(End))
+                await backend.WriteAsync(offset, new byte[] { 1 });
+            if (trim)
+                await backend.TrimAsync(Start, End - Start);
+            else
+                await backend.ZeroAsync(Start, End - Start);
+            byte[] actual = new byte[1];
+            foreach (long offset in inside)
+            {
+                await backend.ReadAsync(offset, actual);
+
+                // A trim keeps the bytes of pages that the range covers in part.
+                Assert.Equal(trim && (offset == Start || offset == End - 1) ? 1 : 0, actual[0]);
+            }
+
+            foreach (long offset in new[] { Start - 1, End })
+            {
+                await backend.ReadAsync(offset, actual);
+                Assert.Equal(1, actual[0]);
+            }
+
+            var extents = new List<Extent>();
+            await backend.ListExtentsAsync(1L << 30, OneTebibyte - (1L << 30), 10, extents);
+            Assert.Equal([(1L << 30, 4096L), ((1L << 30) + 4096, OneTebibyte - (1L << 30) - 8192), (OneTebibyte - 4096, 4096L)], extents.Select(e => (e.Offset, e.Length)));
+        }
+    }
+
     [Fact(Timeout = 120_000)]
     public async Task OneTebibyte_TakesOnlyWhatIsWritten()
     {
