@@ -11,8 +11,7 @@ internal sealed class BackendCopy
     private readonly CopyOptions _options;
     private readonly int _requestSize;
 
-    /// <summary>Prepares a copy; neither backend is owned.</summary>
-    /// <exception cref="CommandException">The destination is smaller than the source, or read-only.</exception>
+    /// <summary>Prepares a copy onto a destination that is at least as long; neither backend is owned.</summary>
     public BackendCopy(IBackend source, IBackend destination, CopyOptions options)
     {
         _source = source;
@@ -161,8 +160,6 @@ internal sealed class BackendCopy
 
     private async ValueTask ZeroAsync(long offset, long length, CopyBuffers buffers, CancellationToken cancellationToken)
     {
-        if (_options.DestinationIsZero)
-            return;
         long end = offset + length;
         var extents = new List<Extent>();
         while (offset < end)

@@ -1,5 +1,6 @@
 using Farspan.Backends;
 using Farspan.Cli.Terminal;
+using Farspan.Stages;
 using Farspan.Units;
 
 namespace Farspan.Cli.Copying;
@@ -32,23 +33,60 @@ internal sealed record CopyJob
     /// <exception cref="CommandException">The destination does not fit, or differs afterwards, or the copy was stopped or failed half-way.</exception>
     public async Task<CopyReport> RunAsync(BackendRegistry registry, CancellationToken cancellationToken)
     {
-        await using var source = await registry.OpenAsync(Source, Open with { ReadOnly = true }, cancellationToken);
-        var (uri, isNew) = DestinationFor(source.Length);
-        await using var destination = await registry.OpenAsync(uri, Open, cancellationToken);
+        CheckApart();
+        await using var source = AnyOffset(await registry.OpenAsync(Source, Open with { ReadOnly = true }, cancellationToken));
+        await using var destination = AnyOffset(await OpenDestinationAsync(registry, source.Length, cancellationToken));
         if (destination.IsReadOnly)
             throw new CommandException($"{Destination} can only be read; choose another destination");
         if (destination.Length < source.Length)
-        {
-            throw new CommandException(
-                $"{Destination} has {destination.Length} bytes and {Source} has {source.Length}; give a destination of at least that size");
-        }
-
-        var copy = new BackendCopy(source, destination, Options with { DestinationIsZero = isNew });
+            throw TooSmall(destination.Length, source.Length);
+        var copy = new BackendCopy(source, destination, Options);
         await CopyAsync(copy, source.Length, cancellationToken);
         if (Verify)
             await VerifyAsync(copy, source.Length, cancellationToken);
         return new CopyReport(source.Length, copy.Progress.Read, copy.Progress.Written, Verify, Seconds: 0);
     }
+
+    /// <summary>A store that takes only whole blocks, such as one past the page cache, takes any range through a stage.</summary>
+    private static IBackend AnyOffset(IBackend backend)
+        => backend.GetCapability<IBlockSizes>()?.BlockSizes.Minimum > 1 ? new ArbitraryAccessStage(backend) : backend;
+
+    /// <summary>The path of a file or directory of this machine, its links followed; null for what is elsewhere.</summary>
+    private static string? LocalPath(BackendUri uri)
+    {
+        if (uri.Scheme is not ("file" or "directory"))
+            return null;
+        string path = Path.GetFullPath(FileBackendOptions.PathOf(uri));
+        return new FileInfo(path) is { LinkTarget: not null } link ? link.ResolveLinkTarget(returnFinalTarget: true)!.FullName : path;
+    }
+
+    private void CheckApart()
+    {
+        var (source, destination) = (BackendUri.Parse(Source), BackendUri.Parse(Destination));
+        if (LocalPath(source) is { } path && path == LocalPath(destination))
+            throw new CommandException($"{Source} and {Destination} are the same; choose another destination");
+    }
+
+    /// <summary>Opens what is there; what is not, on this machine, is made as long as the source, unless the URI says how long.</summary>
+    private async Task<IBackend> OpenDestinationAsync(BackendRegistry registry, long length, CancellationToken cancellationToken)
+    {
+        var uri = BackendUri.Parse(Destination);
+        bool canBeMade = uri.Scheme is "file" or "directory";
+        if (canBeMade && uri.GetSize("size") is { } size && size < length)
+            throw TooSmall(size, length);
+        try
+        {
+            return await registry.OpenAsync(Destination, Open, cancellationToken);
+        }
+        catch (BackendException absent) when (absent.Error == BackendError.NotFound && canBeMade && uri.Get("size") is null)
+        {
+            string separator = Destination.Contains('?', StringComparison.Ordinal) ? "&" : "?";
+            return await registry.OpenAsync($"{Destination}{separator}size={length}", Open, cancellationToken);
+        }
+    }
+
+    private CommandException TooSmall(long destination, long source)
+        => new($"{Destination} has {destination} bytes and {Source} has {source}; give a destination of at least that size");
 
     private async Task CopyAsync(BackendCopy copy, long length, CancellationToken cancellationToken)
     {
@@ -84,17 +122,5 @@ internal sealed record CopyJob
 
         if (difference is { } offset)
             throw new CommandException($"{Destination} differs from {Source} at byte {offset}; something else writes to one of them, or the store is faulty");
-    }
-
-    // A destination on this machine that does not exist is made as long as the source, unless the URI says how long.
-    private (string Uri, bool IsNew) DestinationFor(long length)
-    {
-        var uri = BackendUri.Parse(Destination);
-        if (uri.Scheme is not ("file" or "directory") || Path.Exists(FileBackendOptions.PathOf(uri)))
-            return (Destination, false);
-        if (uri.Get("size") is not null)
-            return (Destination, true);
-        string separator = Destination.Contains('?', StringComparison.Ordinal) ? "&" : "?";
-        return ($"{Destination}{separator}size={length}", true);
     }
 }

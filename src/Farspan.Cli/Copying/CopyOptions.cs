@@ -29,7 +29,4 @@ internal sealed record CopyOptions
 
     /// <summary>Read the destination first and write only what differs. Default: false.</summary>
     public bool OnlyChanges { get; init; }
-
-    /// <summary>The destination was just made and reads as zero everywhere. Default: false.</summary>
-    public bool DestinationIsZero { get; init; }
 }

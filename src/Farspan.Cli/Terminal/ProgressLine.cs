@@ -11,6 +11,9 @@ internal sealed class ProgressLine : IAsyncDisposable
 {
     private static readonly TimeSpan Delay = TimeSpan.FromSeconds(1);
 
+    /// <summary>Seconds: more than a human lifetime, and less than a <see cref="TimeSpan"/> holds.</summary>
+    private const double LongestLeft = 1e10;
+
     private readonly TextWriter _output;
     private readonly bool _redraws;
     private readonly string _what;
@@ -41,7 +44,7 @@ internal sealed class ProgressLine : IAsyncDisposable
     {
         double rate = elapsed > TimeSpan.Zero ? done / elapsed.TotalSeconds : 0;
         string percent = (total == 0 ? 100 : done * 100.0 / total).ToString("0", CultureInfo.InvariantCulture);
-        string left = rate > 0 ? $", {Duration(TimeSpan.FromSeconds((total - done) / rate))} left" : "";
+        string left = rate > 0 ? $", {Duration(TimeSpan.FromSeconds(Math.Min((total - done) / rate, LongestLeft)))} left" : "";
         return $"{what}: {percent} %, {ByteSize.Format(done)} of {ByteSize.Format(total)}, {ByteSize.Format((long)rate)}/s{left}";
     }
 

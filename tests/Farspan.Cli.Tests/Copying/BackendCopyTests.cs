@@ -51,7 +51,7 @@ public sealed class BackendCopyTests
         await using var source = new MemoryBackend(64 << 20);
         await source.WriteAsync(10_000_000, new byte[] { 1 });
         await using var destination = new MemoryBackend(64 << 20);
-        var copy = new BackendCopy(source, destination, new CopyOptions { DestinationIsZero = true });
+        var copy = new BackendCopy(source, destination, new CopyOptions());
         await copy.RunAsync(CancellationToken.None);
         Assert.InRange(copy.Progress.Written, 1, 1 << 20);
         Assert.Equal(64 << 20, copy.Progress.Done);

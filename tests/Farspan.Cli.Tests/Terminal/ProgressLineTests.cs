@@ -12,6 +12,13 @@ public sealed class ProgressLineTests
         return Task.CompletedTask;
     }
 
+    [Fact(Timeout = 60_000)]
+    public Task Format_OfAJobThatHardlyMoves_SaysSo()
+    {
+        Assert.EndsWith(" h 46 min left", ProgressLine.Format("copy", 1, 1L << 50, TimeSpan.FromSeconds(2)), StringComparison.Ordinal);
+        return Task.CompletedTask;
+    }
+
     [Theory(Timeout = 60_000)]
     [InlineData(0.0123, "12.3 ms")]
     [InlineData(3.44, "3.4 s")]
