@@ -45,7 +45,7 @@ public sealed class ProjectGraphTests
     public Task EveryProject_IsInTheSolutionAndShort()
     {
         var solution = XDocument.Load(RepositoryRoot.Combine("Farspan.slnx")).Descendants("Project").Select(project => project.Attribute("Path")!.Value).ToHashSet(StringComparer.Ordinal);
-        foreach (string project in Projects("src").Concat(Projects("tests")))
+        foreach (string project in Projects("src").Concat(Projects("tests")).Concat(Projects("samples")))
         {
             Assert.Contains(Path.GetRelativePath(RepositoryRoot.Path, project), solution);
             Assert.True(File.ReadLines(project).Count() <= 30, $"{project} is longer than 30 lines; settings live in Directory.Build.props.");

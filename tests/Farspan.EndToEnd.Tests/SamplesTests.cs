@@ -1,0 +1,68 @@
+using System.Text;
+using Farspan.Backends;
+using Farspan.Nbd;
+using Farspan.TestKit;
+using Farspan.TestKit.Peers;
+using Xunit;
+
+namespace Farspan.EndToEnd.Tests;
+
+/// <summary>The samples do what their page says.</summary>
+public sealed class SamplesTests
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+
+    [Fact(Timeout = 120_000)]
+    public async Task ServeMemory_ServesAndShowsWhatAClientWrote()
+    {
+        await using var sample = PeerProcess.Start(TestProgram.Path("ServeMemory"), []);
+        await sample.WaitUntilAsync(peer => peer.Output.Contains("until Ctrl-C", StringComparison.Ordinal), Patience);
+        string uri = sample.Output.Split(' ')[1];
+        await using (var client = await new BackendRegistry().AddNbdBackends().OpenAsync(uri))
+        {
+            byte[] greeting = new byte[20];
+            await client.ReadAsync(0, greeting);
+            Assert.Equal("hello from far away\n", Encoding.UTF8.GetString(greeting));
+            await client.WriteAsync(4096, "and back"u8.ToArray());
+        }
+
+        await sample.SignalAsync("INT");
+        await sample.WaitForExitAsync(Patience);
+        Assert.True(sample.ExitCode == 0, sample.Report);
+        Assert.EndsWith("written at 4096: and back\n", sample.Output, StringComparison.Ordinal);
+    }
+
+    [Fact(Timeout = 120_000)]
+    public async Task CustomStage_CountsAboveAndBelow()
+    {
+        using var directory = new TemporaryDirectory();
+        string expected = """
+            read back: Span<byte>
+            asked for: 10 bytes read, 38 written
+            the store: 131072 bytes read, 65536 written
+
+            """;
+        Assert.Equal(expected, await PeerProcess.RunOkAsync(TestProgram.Path("CustomStage"), []));
+        Assert.Equal(expected, await PeerProcess.RunOkAsync(TestProgram.Path("CustomStage"), [$"directory:{directory["chunks"]}?size=1MiB"]));
+    }
+
+    [RequiresFact("fuse")]
+    public async Task RemoteFile_IsAFileAndMemoryAtOnce()
+    {
+        using var directory = new TemporaryDirectory();
+        var environment = new Dictionary<string, string>
+        {
+            ["FARSPAN_PROGRAM"] = RepositoryRoot.Combine("farspan"),
+            ["FARSPAN_RUNTIME_DIR"] = directory["run"],
+        };
+        string target = directory["mounted.img"];
+        await using var sample = await PeerProcess.RunAsync(
+            TestProgram.Path("RemoteFile"), [$"file:{directory["disk.img"]}?size=1MiB", target], Patience, environment: environment);
+        Assert.True(sample.ExitCode == 0, sample.Report);
+        Assert.Equal(
+            $"mounted 1048576 bytes at {target}\nmemory reads: written as a file\nfile reads: WRITTEN as a file\nunmounted\n", sample.Output);
+        byte[] stored = await File.ReadAllBytesAsync(directory["disk.img"]);
+        Assert.Equal("WRITTEN as a file", Encoding.UTF8.GetString(stored, 4096, 17));
+        Assert.DoesNotContain(target, await File.ReadAllTextAsync("/proc/self/mountinfo"), StringComparison.Ordinal);
+    }
+}
