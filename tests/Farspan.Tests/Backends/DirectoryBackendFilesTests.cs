@@ -62,6 +62,35 @@ public sealed class DirectoryBackendFilesTests : IDisposable
         Assert.Equal(data, actual);
     }
 
+    [Fact(Timeout = 120_000)]
+    public async Task Flush_AfterAWriteIntoAGroupThatAnotherIsMaking_MakesTheGroupsNameDurable()
+    {
+        const long Group = 4096L * Chunk;
+        var synced = new ConcurrentQueue<string>();
+        await using var backend = DirectoryBackend.Open(
+            _directory["d"],
+            new DirectoryBackendOptions { Length = 50 * Group, ChunkLength = Chunk, SyncDirectory = synced.Enqueue });
+        for (long group = 0; group < 50; group++)
+        {
+            long start = group * Group;
+            synced.Clear();
+            using var both = new Barrier(2);
+            var other = Task.Run(async () =>
+            {
+                both.SignalAndWait();
+                await backend.WriteAsync(start, new byte[1]);
+            });
+            await Task.Run(async () =>
+            {
+                both.SignalAndWait();
+                await backend.WriteAsync(start + Chunk, new byte[1]);
+                await backend.FlushAsync();
+            });
+            Assert.Contains(_directory["d"], synced);
+            await other;
+        }
+    }
+
     [Theory(Timeout = 120_000)]
     [InlineData(3)]
     [InlineData(7)]

@@ -230,8 +230,14 @@ internal sealed partial class ChunkFiles
     /// <summary>Creates a chunk's file at its full length, and only then gives it its name: it is there as a whole or not at all.</summary>
     private SafeFileHandle Create(long index)
     {
-        if (Presence.AddGroup(index))
+        if (!Presence.HasGroup(index))
+        {
+            // Owed before others can find the group: a flush after their writes must not miss its name.
+            Directory.CreateDirectory(_names.Group(index >> ChunkNames.GroupShift));
             AddChangedDirectory(_names.Root);
+            Presence.AddGroup(index);
+        }
+
         string path = _names.Chunk(index);
         string unfinished = ChunkNames.Unfinished(path);
         var handle = File.OpenHandle(unfinished, FileMode.Create, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);

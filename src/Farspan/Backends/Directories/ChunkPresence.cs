@@ -61,16 +61,14 @@ internal sealed class ChunkPresence
         return Math.Min(at, end) - index;
     }
 
-    /// <summary>Makes the directory of the chunk's group where it is not there; true where it was made.</summary>
-    public bool AddGroup(long index)
-    {
-        long group = index >> ChunkNames.GroupShift;
-        if (_groups.ContainsKey(group))
-            return false;
-        Directory.CreateDirectory(_names.Group(group));
+    /// <summary>Whether the directory of the chunk's group exists.</summary>
+    public bool HasGroup(long index) => _groups.ContainsKey(index >> ChunkNames.GroupShift);
 
+    /// <summary>The directory of the chunk's group exists from now on; it was empty.</summary>
+    public void AddGroup(long index)
+    {
         // Known to be empty: looking at the directory later would take the unfinished files of writers for left-overs and delete them.
-        return _groups.TryAdd(group, new Group { Bits = new ulong[GroupLength / 64] });
+        _groups.TryAdd(index >> ChunkNames.GroupShift, new Group { Bits = new ulong[GroupLength / 64] });
     }
 
     /// <summary>The chunk's file exists from now on.</summary>
