@@ -24,6 +24,9 @@ internal static class Inspector
                 return report;
         }
 
+        // With a size, opening would make what is absent; for reading only it refuses instead.
+        if (parsed.Scheme is "file" or "directory" && parsed.Get("size") is not null)
+            await (await registry.OpenAsync(WithoutLock(parsed), open with { ReadOnly = true }, cancellationToken)).DisposeAsync();
         await using var backend = await registry.OpenAsync(WithoutLock(parsed), open, cancellationToken);
         var sizes = backend.GetCapability<IBlockSizes>()?.BlockSizes;
         report = report with
