@@ -7,9 +7,11 @@ namespace Farspan.Tests.Stages;
 /// <summary>Builds stacks of stages over memory.</summary>
 internal static class StageStack
 {
-    public static async ValueTask<IBackend> BuildAsync(int length, IEnumerable<StageChoice> choices, int seed)
+    public static ValueTask<IBackend> BuildAsync(int length, IEnumerable<StageChoice> choices, int seed)
+        => BuildAsync(new MemoryBackend(length), choices, seed);
+
+    public static async ValueTask<IBackend> BuildAsync(IBackend backend, IEnumerable<StageChoice> choices, int seed)
     {
-        IBackend backend = new MemoryBackend(length);
         foreach (var choice in choices)
             backend = await AddAsync(backend, choice, seed++);
         return backend;

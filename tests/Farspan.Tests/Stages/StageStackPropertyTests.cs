@@ -1,3 +1,4 @@
+using Farspan.Backends;
 using Farspan.TestKit.Contracts;
 using FsCheck;
 using FsCheck.Fluent;
@@ -61,6 +62,39 @@ public sealed class StageStackPropertyTests
             })));
             await judge.ReadAsync(0, length);
             Assert.Empty(judge.Faults);
+        });
+
+    [Fact(Timeout = TimeLimit)]
+    public Task Cancelled_AtAnyMoment_BuffersAreLeftAlone()
+        => CheckAsync(300, async test =>
+        {
+            var watch = new BufferWatchStage(new MemoryBackend(test.Length));
+            await using var backend = await StageStack.BuildAsync(watch, test.Choices, test.Seed);
+            await Task.WhenAll(Enumerable.Range(0, 3).Select(worker => Task.Run(async () =>
+            {
+                var random = new Random((test.Seed * 3) + worker);
+                for (int i = 0; i < 12; i++)
+                {
+                    int offset = random.Next(test.Length);
+                    byte[] buffer = new byte[Math.Min(test.Length - offset, 1 + random.Next(1 << random.Next(1, 15)))];
+                    using var source = new CancellationTokenSource();
+                    var call = random.Next(2) == 0
+                        ? backend.ReadAsync(offset, buffer, source.Token).AsTask()
+                        : backend.WriteAsync(offset, buffer, source.Token).AsTask();
+                    for (int turns = random.Next(6); turns > 0; turns--)
+                        await Task.Yield();
+                    await source.CancelAsync();
+                    try
+                    {
+                        await call;
+                    }
+                    catch (OperationCanceledException)
+                    {
+                    }
+
+                    Assert.False(watch.Uses(buffer), $"call {i} of worker {worker}");
+                }
+            })));
         });
 
     // Off xunit's context: FsCheck blocks its thread while the steps run.
