@@ -31,7 +31,6 @@ internal sealed class BufferPool
     /// <summary>A buffer of at least <paramref name="size"/> bytes with one reference, which the caller holds.</summary>
     public PooledBuffer Rent(int size)
     {
-        Interlocked.Increment(ref _outstanding);
         int capacity = Capacity(size);
         int index = BitOperations.Log2((uint)capacity) - SmallestShift;
         if (index < _kept.Length)
@@ -42,12 +41,15 @@ internal sealed class BufferPool
                 if (kept.TryPop(out var buffer))
                 {
                     buffer.Reset();
+                    Interlocked.Increment(ref _outstanding);
                     return buffer;
                 }
             }
         }
 
-        return new PooledBuffer(this, capacity);
+        var made = new PooledBuffer(this, capacity);
+        Interlocked.Increment(ref _outstanding);
+        return made;
     }
 
     public void Return(PooledBuffer buffer)

@@ -15,6 +15,7 @@ internal sealed class ConnectionProgress
     private int _seenSending;
     private long _receivingSince;
     private long _sendingSince;
+    private bool _wasBusy;
 
     private enum Waiting
     {
@@ -34,14 +35,22 @@ internal sealed class ConnectionProgress
 
     public void EndSend() => _sending = Next(_sending, Waiting.ForNothing);
 
-    /// <summary>The watch's look: why the connection should be ended, or null. Times are timestamps of <paramref name="clock"/>.</summary>
-    public string? Judge(TimeProvider clock, TimeSpan stallTimeout, TimeSpan idleTimeout)
+    /// <summary>Whether the receiving thread has nothing to do before the next request comes.</summary>
+    public bool IsWaitingForRequest => State(Volatile.Read(ref _receiving)) == Waiting.ForRequest;
+
+    /// <summary>
+    /// The watch's look: why the connection should be ended, or null. Times are timestamps of <paramref name="clock"/>. A connection is not
+    /// idle while it is <paramref name="busy"/> with requests.
+    /// </summary>
+    public string? Judge(TimeProvider clock, TimeSpan stallTimeout, TimeSpan idleTimeout, bool busy)
     {
         long now = clock.GetTimestamp();
         int receiving = Volatile.Read(ref _receiving);
         int sending = Volatile.Read(ref _sending);
-        if (receiving != _seenReceiving)
+        bool idles = State(receiving) == Waiting.ForRequest;
+        if (receiving != _seenReceiving || (idles && (busy || _wasBusy)))
             (_seenReceiving, _receivingSince) = (receiving, now);
+        _wasBusy = busy;
         if (sending != _seenSending)
             (_seenSending, _sendingSince) = (sending, now);
         var waitedToReceive = _receivingSince == 0 ? TimeSpan.Zero : clock.GetElapsedTime(_receivingSince, now);

@@ -7,10 +7,12 @@ namespace Farspan.Nbd.Server;
 internal readonly record struct Fault(NbdErrno Error, string Message)
 {
     /// <summary>The one table from what backends throw to the protocol's errors. What only a defect can throw tells the client nothing more.</summary>
-    public static Fault From(Exception error) => error switch
+    /// <param name="error">What was thrown.</param>
+    /// <param name="cancelled">Whether we have cancelled the request: a store that gives up by itself has merely failed.</param>
+    public static Fault From(Exception error, bool cancelled) => error switch
     {
         BackendException backend => new(ToErrno(backend.Error), backend.Message),
-        OperationCanceledException => new(NbdErrno.Shutdown, "the request was cancelled"),
+        OperationCanceledException when cancelled => new(NbdErrno.Shutdown, "the request was cancelled"),
         ObjectDisposedException => new(NbdErrno.Shutdown, "the export is closed"),
         ArgumentOutOfRangeException => new(NbdErrno.Inval, "the backend refuses the range"),
         OutOfMemoryException => new(NbdErrno.NoMem, "no memory is left"),

@@ -11,12 +11,18 @@ internal sealed class Flight(int maximumOperations, long maximumBytes, ServerBud
     private long _bytes;
     private int _waiting;
     private volatile bool _aborted;
+    private volatile bool _stopping;
 
     public int Operations => Volatile.Read(ref _operations);
 
     public long Bytes => Volatile.Read(ref _bytes);
 
     public bool IsAborted => _aborted;
+
+    /// <summary>Set when the server stops: what is in flight goes on, nothing more is started.</summary>
+    public bool IsStopping => _stopping;
+
+    public void BeginStopping() => _stopping = true;
 
     public void Begin() => Interlocked.Increment(ref _operations);
 
@@ -36,7 +42,6 @@ internal sealed class Flight(int maximumOperations, long maximumBytes, ServerBud
     {
         Interlocked.Add(ref _bytes, -bytes);
         budget.Add(-bytes);
-        Wake();
     }
 
     /// <summary>Whether a request may start without waiting.</summary>
@@ -55,12 +60,33 @@ internal sealed class Flight(int maximumOperations, long maximumBytes, ServerBud
     /// <summary>Waits until <paramref name="bytes"/> more may be held; false once aborted.</summary>
     public bool WaitForBytes(int bytes)
     {
-        if (HasRoomForBytes(bytes))
-            return !_aborted;
-        if (!Wait(static (flight, more) => flight.Bytes == 0 || flight.Bytes + more <= flight.MaximumBytes, bytes))
-            return false;
-        budget.WaitFor(() => _aborted || HasRoomForBytes(bytes));
+        if (!HasRoomForBytes(bytes))
+            budget.WaitFor(() => _aborted || HasRoomForBytes(bytes));
         return !_aborted;
+    }
+
+    /// <summary>Counts <paramref name="bytes"/> more where they may be held. The starting thread only.</summary>
+    public bool TryTakeBytes(int bytes)
+    {
+        long held = Volatile.Read(ref _bytes);
+        if (held == 0)
+        {
+            AddBytes(bytes);
+            return true;
+        }
+
+        if (held + bytes > maximumBytes || !budget.TryAdd(bytes))
+            return false;
+        Interlocked.Add(ref _bytes, bytes);
+        return true;
+    }
+
+    /// <summary>Waits until it could count <paramref name="bytes"/> more; false once aborted.</summary>
+    public bool WaitToTakeBytes(int bytes)
+    {
+        bool taken = false;
+        budget.WaitFor(() => _aborted || (taken = TryTakeBytes(bytes)));
+        return taken;
     }
 
     /// <summary>Waits until nothing is in flight; false where that takes longer than <paramref name="timeout"/>, or <paramref name="giveUp"/> says so.</summary>
@@ -91,8 +117,6 @@ internal sealed class Flight(int maximumOperations, long maximumBytes, ServerBud
             Monitor.PulseAll(_gate);
         budget.WakeAll();
     }
-
-    private long MaximumBytes => maximumBytes;
 
     private bool Wait(Func<Flight, int, bool> ready, int argument)
     {

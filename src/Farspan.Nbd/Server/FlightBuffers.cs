@@ -10,15 +10,24 @@ internal sealed class FlightBuffers(BufferPool pool, Flight flight, Outbox outbo
     {
         buffer = null;
         int capacity = BufferPool.Capacity(length);
-        if (!flight.HasRoomForBytes(capacity))
+        if (!flight.TryTakeBytes(capacity))
         {
             outbox.Flush();
-            if (!flight.WaitForBytes(capacity))
+            if (!flight.WaitToTakeBytes(capacity))
                 return false;
         }
 
-        buffer = pool.Rent(length);
-        buffer.Charge(flight);
+        try
+        {
+            buffer = pool.Rent(length);
+        }
+        catch
+        {
+            flight.RemoveBytes(capacity);
+            throw;
+        }
+
+        buffer.TakeCharge(flight);
         return true;
     }
 }

@@ -16,8 +16,6 @@ internal sealed class NbdConnection : IDisposable
     private readonly CancellationTokenSource _lost = new();
     private readonly long _started;
     private volatile ByteChannel _channel;
-    private volatile Transmission? _transmission;
-    private volatile bool _stopping;
     private volatile bool _inTransmission;
     private volatile string? _abortReason;
 
@@ -41,19 +39,19 @@ internal sealed class NbdConnection : IDisposable
     /// <summary>Requests that run or wait to be answered.</summary>
     public int RequestsInFlight => _flight.Operations;
 
+    /// <summary>Whether it owes its client nothing: no request runs, none is being received, and every reply is sent.</summary>
+    public bool IsQuiet => !_inTransmission || (_flight.Operations == 0 && _progress.IsWaitingForRequest);
+
     /// <summary>Serves the client to its end. Never throws.</summary>
     public void Run()
     {
         ServerLog.Connected(_logger, Peer);
-        string? reason = null;
-        bool broken = true;
+        string? reason;
         try
         {
-            if (_stopping)
-                reason = "the server is stopping";
-            else if (new NbdHandshake(_channel, _options, _exports, () => _stopping, UpgradeToTls).Run(out reason) is { } agreed)
-                reason = Transmit(agreed);
-            broken = false;
+            reason = Serve();
+            if (_abortReason is null)
+                FinishSending();
         }
         catch (IOException error)
         {
@@ -61,6 +59,7 @@ internal sealed class NbdConnection : IDisposable
         }
         catch (Exception error)
         {
+            reason = "the server failed";
             ServerLog.Defect(_logger, error, Peer);
         }
 
@@ -68,18 +67,11 @@ internal sealed class NbdConnection : IDisposable
             ServerLog.Disconnected(_logger, Peer, aborted);
         else
             ServerLog.Gone(_logger, Peer, reason ?? "it said goodbye");
-        if (!broken && _abortReason is null)
-            _channel.FinishSending();
         _channel.Dispose();
     }
 
     /// <summary>Refuses what comes from here on; what is in flight goes on.</summary>
-    public void BeginStopping()
-    {
-        _stopping = true;
-        if (_transmission is { } transmission)
-            transmission.ShuttingDown = true;
-    }
+    public void BeginStopping() => _flight.BeginStopping();
 
     /// <summary>Ends the connection at once, from any thread.</summary>
     public void Abort(string reason)
@@ -94,16 +86,33 @@ internal sealed class NbdConnection : IDisposable
     {
         if (!_inTransmission && _options.Clock.GetElapsedTime(_started) >= _options.HandshakeTimeout)
             Abort("the negotiation takes too long");
-        else if (_progress.Judge(_options.Clock, _options.StallTimeout, _options.IdleTimeout) is { } reason)
+        else if (_progress.Judge(_options.Clock, _options.StallTimeout, _options.IdleTimeout, _flight.Operations > 0) is { } reason)
             Abort(reason);
     }
 
     public void Dispose() => _lost.Dispose();
 
+    /// <summary>Returns why the connection is over; null where the client has said so.</summary>
+    private string? Serve()
+    {
+        if (_flight.IsStopping)
+            return "the server is stopping";
+        var agreed = new NbdHandshake(_channel, _options, _exports, () => _flight.IsStopping, UpgradeToTls).Run(out string? reason);
+        return agreed is null ? reason : Transmit(agreed);
+    }
+
+    /// <summary>TLS says goodbye in bytes of its own, which a client may leave untaken like any others: the watch looks on.</summary>
+    private void FinishSending()
+    {
+        _progress.BeginSend();
+        _channel.FinishSending();
+        _progress.EndSend();
+    }
+
     private StreamChannel UpgradeToTls()
     {
         var below = _channel.AsStream();
-        var secure = new StreamChannel(_tls!.Authenticate(below), (below as NetworkStream)?.Socket);
+        var secure = new StreamChannel(_tls!.Authenticate(below), below);
         _channel = secure;
         if (_abortReason is not null)
             secure.Abort();
@@ -115,14 +124,12 @@ internal sealed class NbdConnection : IDisposable
         _inTransmission = true;
         var export = agreed.Chosen!;
         ServerLog.Transmits(_logger, Peer, export.Name, agreed.Mode);
-        using var outbox = new Outbox(_channel, _pool, _flight, _progress, $"nbd send {Peer}");
-        var replies = new Replies(outbox, _pool, agreed.Mode);
+        using var outbox = new Outbox(_channel, _pool, _flight, _progress, $"nbd send {Peer}", _options.StartThread);
+        var replies = new Replies(outbox, _pool, _flight, agreed.Mode);
         var context = new OperationContext(export, _flight, replies, _logger, Peer, _lost.Token);
         var buffers = new FlightBuffers(_pool, _flight, outbox);
         using var reader = new RequestReader(_channel, _pool, _flight, _progress, outbox);
         var transmission = new Transmission(reader, outbox, replies, buffers, context, agreed.HasAllocationContext);
-        _transmission = transmission;
-        transmission.ShuttingDown = _stopping;
         string? reason = "the line is lost";
         try
         {
@@ -130,14 +137,14 @@ internal sealed class NbdConnection : IDisposable
         }
         finally
         {
-            Finish(outbox, transmission, export, graceful: reason is null);
+            Finish(outbox, context, graceful: reason is null);
         }
 
         return reason;
     }
 
     /// <summary>After DISC everything in flight is answered; else what nobody waits for is cancelled. Either way it ends before we do.</summary>
-    private void Finish(Outbox outbox, Transmission transmission, ServedExport export, bool graceful)
+    private void Finish(Outbox outbox, OperationContext context, bool graceful)
     {
         outbox.Flush();
         if (!graceful || outbox.HasFailed)
@@ -153,8 +160,8 @@ internal sealed class NbdConnection : IDisposable
                 ServerLog.StillRunning(_logger, _flight.Operations, Peer);
         }
 
-        if (transmission.HasUnflushedWrites)
-            FlushLastWrites(export);
+        if (context.Writes.HasUnflushed)
+            FlushLastWrites(context.Export);
     }
 
     /// <summary>A client that went without a flush leaves nothing in a store's cache: the next one may never come.</summary>
@@ -163,7 +170,9 @@ internal sealed class NbdConnection : IDisposable
         try
         {
             using var limit = new CancellationTokenSource(_options.ShutdownTimeout, _options.Clock);
-            export.Backend.FlushAsync(limit.Token).AsTask().GetAwaiter().GetResult();
+
+            // A store that does not heed the token holds nobody up either.
+            export.Backend.FlushAsync(limit.Token).AsTask().WaitAsync(limit.Token).GetAwaiter().GetResult();
         }
         catch (Exception error)
         {

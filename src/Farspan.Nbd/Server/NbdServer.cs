@@ -28,6 +28,8 @@ public sealed class NbdServer : IAsyncDisposable
     private readonly Dictionary<NbdConnection, Task> _connections = [];
     private readonly CancellationTokenSource _stopped = new();
     private readonly ITimer _watch;
+    private readonly Lazy<Task> _disposal;
+    private int _watching;
     private long _connectionNumber;
     private bool _stopping;
 
@@ -47,6 +49,7 @@ public sealed class NbdServer : IAsyncDisposable
         _tls = _options.Tls is { } tls ? TlsMaterial.Load(tls) : null;
         _logger = logger ?? NullLogger.Instance;
         _budget = new ServerBudget(_options.MaximumServerBytesInFlight);
+        _disposal = new Lazy<Task>(DisposeOnceAsync);
         var period = WatchPeriod(_options);
         _watch = _options.Clock.CreateTimer(static server => ((NbdServer)server!).Watch(), this, period, period);
     }
@@ -64,6 +67,16 @@ public sealed class NbdServer : IAsyncDisposable
     /// <summary>Buffers in use; for tests of leaks.</summary>
     internal int OutstandingBuffers => _pool.Outstanding;
 
+    /// <summary>Requests that run or wait to be answered, of all connections; for tests.</summary>
+    internal int RequestsInFlight
+    {
+        get
+        {
+            lock (_connections)
+                return _connections.Keys.Sum(connection => connection.RequestsInFlight);
+        }
+    }
+
     /// <summary>Bytes of buffers that requests hold; for tests of leaks.</summary>
     internal long BytesInFlight => _budget.Bytes;
 
@@ -77,9 +90,10 @@ public sealed class NbdServer : IAsyncDisposable
         using var either = CancellationTokenSource.CreateLinkedTokenSource(_stopped.Token, cancellationToken);
         while (!either.IsCancellationRequested)
         {
+            Stream stream;
             try
             {
-                TryStart(await listener.AcceptAsync(either.Token), out _);
+                stream = await listener.AcceptAsync(either.Token);
             }
             catch (OperationCanceledException)
             {
@@ -94,6 +108,17 @@ public sealed class NbdServer : IAsyncDisposable
                 // Most often there are no descriptors left: those who have some go on, and give some back.
                 ServerLog.AcceptFailed(_logger, listener.Endpoint.ToString(), error.Message);
                 await Task.Delay(TimeSpan.FromMilliseconds(100), _options.Clock, CancellationToken.None);
+                continue;
+            }
+
+            try
+            {
+                TryStart(stream, out _);
+            }
+            catch (Exception error)
+            {
+                // No thread is left, or the hook that wraps connections fails: that is this client's misfortune alone.
+                ServerLog.StartFailed(_logger, error, listener.Endpoint.ToString(), error.Message);
             }
         }
     }
@@ -113,7 +138,8 @@ public sealed class NbdServer : IAsyncDisposable
 
     /// <summary>
     /// Stops: accepts nobody more, answers new requests with SHUTDOWN, waits for those in flight up to
-    /// <see cref="NbdServerOptions.ShutdownTimeout"/>, then closes every connection. Cancelling closes them at once.
+    /// <see cref="NbdServerOptions.ShutdownTimeout"/>, one that is still being received too, then closes every connection. Cancelling closes
+    /// them at once.
     /// </summary>
     public async Task StopAsync(CancellationToken cancellationToken = default)
     {
@@ -128,7 +154,7 @@ public sealed class NbdServer : IAsyncDisposable
         foreach (var (connection, _) in open)
             connection.BeginStopping();
         long start = _options.Clock.GetTimestamp();
-        while (Array.Exists(open, c => c.Key.RequestsInFlight > 0)
+        while (Array.Exists(open, c => !c.Value.IsCompleted && !c.Key.IsQuiet)
             && _options.Clock.GetElapsedTime(start) < _options.ShutdownTimeout && !cancellationToken.IsCancellationRequested)
         {
             await Task.Delay(TimeSpan.FromMilliseconds(5), _options.Clock, CancellationToken.None);
@@ -139,13 +165,15 @@ public sealed class NbdServer : IAsyncDisposable
         await Task.WhenAll(open.Select(c => c.Value));
     }
 
-    /// <summary>Stops as <see cref="StopAsync"/> does. The exports' backends are left alone.</summary>
-    public async ValueTask DisposeAsync()
+    /// <summary>Stops as <see cref="StopAsync"/> does. The exports' backends are left alone. Every further call waits for the same end.</summary>
+    public ValueTask DisposeAsync() => new(_disposal.Value);
+
+    /// <remarks><see cref="_stopped"/> is left as it is: it holds nothing to free, and who stops or serves once more still looks at it.</remarks>
+    private async Task DisposeOnceAsync()
     {
         await StopAsync();
         await _watch.DisposeAsync();
         _tls?.Dispose();
-        _stopped.Dispose();
     }
 
     private static TimeSpan WatchPeriod(NbdServerOptions options)
@@ -185,28 +213,45 @@ public sealed class NbdServer : IAsyncDisposable
 
         if (refused)
         {
-            ServerLog.TooMany(_logger, _options.MaximumConnections);
+            if (_stopping)
+                ServerLog.TooLate(_logger);
+            else
+                ServerLog.TooMany(_logger, _options.MaximumConnections);
             channel.Dispose();
             connection.Dispose();
             return false;
         }
 
-        var thread = new Thread(() => Run(connection, done), 512 << 10) { IsBackground = true, Name = $"nbd {connection.Peer}" };
-        thread.Start();
+        try
+        {
+            _options.StartThread(
+                new Thread(() => Run(connection, done), 512 << 10) { IsBackground = true, Name = $"nbd {connection.Peer}" });
+        }
+        catch
+        {
+            channel.Dispose();
+            End(connection, done);
+            throw;
+        }
+
         return true;
     }
 
     private ByteChannel Channel(Stream stream)
     {
-        var socket = (stream as NetworkStream)?.Socket;
         if (_options.WrapConnection is { } wrap)
             return new StreamChannel(wrap(stream));
-        return socket is null ? new StreamChannel(stream) : new SocketChannel((NetworkStream)stream);
+        return stream is NetworkStream network ? new SocketChannel(network) : new StreamChannel(stream);
     }
 
     private void Run(NbdConnection connection, TaskCompletionSource done)
     {
         connection.Run();
+        End(connection, done);
+    }
+
+    private void End(NbdConnection connection, TaskCompletionSource done)
+    {
         lock (_connections)
             _connections.Remove(connection);
         connection.Dispose();
@@ -215,10 +260,14 @@ public sealed class NbdServer : IAsyncDisposable
 
     private void Watch()
     {
+        // A look that takes longer than the period must not be joined by the next one.
+        if (Interlocked.Exchange(ref _watching, 1) != 0)
+            return;
         NbdConnection[] open;
         lock (_connections)
             open = [.. _connections.Keys];
         foreach (var connection in open)
             connection.Watch();
+        Volatile.Write(ref _watching, 0);
     }
 }

@@ -57,6 +57,9 @@ public sealed record NbdServerOptions
     /// <summary>What all those times are measured by. Default: the system's clock.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 
+    /// <summary>Starts a thread; for tests of a system that has none left.</summary>
+    internal Action<Thread> StartThread { get; init; } = static thread => thread.Start();
+
     internal const int LargestSkippedOption = 1 << 20;
 
     internal void Validate()

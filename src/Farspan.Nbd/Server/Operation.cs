@@ -8,8 +8,11 @@ namespace Farspan.Nbd.Server;
 /// A request, or a piece of one, from its start to the posting of its reply. It goes on, on whatever thread, as the backend's tasks complete,
 /// and goes back to its pool with the reply; so requests allocate nothing. One method runs at a time.
 /// </summary>
-internal sealed class Operation
+internal sealed class Operation : IThreadPoolWorkItem
 {
+    /// <summary>Calls of the backend in a row that complete at once, before others get their turn.</summary>
+    private const int MostStepsAtOnce = 64;
+
     private readonly OperationContext _context;
     private readonly Action _resume;
     private ConfiguredValueTaskAwaitable.ConfiguredValueTaskAwaiter _awaiter;
@@ -42,6 +45,9 @@ internal sealed class Operation
     /// <summary>Whether pieces of it are running.</summary>
     public bool HasPieces => Volatile.Read(ref _pending) > 1;
 
+    /// <summary>Of a FLUSH, what <see cref="WriteLedger.BeginFlush"/> said.</summary>
+    public long FlushCovers { get; set; }
+
     /// <summary>Prepares a whole request over a range; it counts among those in flight from here on.</summary>
     public void Begin(OperationKind kind, in RequestHeader request, long offset, long length)
     {
@@ -66,6 +72,9 @@ internal sealed class Operation
 
     /// <summary>Starts it.</summary>
     public void Run() => Continue(null);
+
+    /// <summary>Goes on, on a thread of the pool, after it gave up its turn.</summary>
+    void IThreadPoolWorkItem.Execute() => Continue(null);
 
     /// <summary>Goes on from a task that the caller has started as the main step.</summary>
     public void RunFrom(ValueTask task)
@@ -127,8 +136,15 @@ internal sealed class Operation
     {
         try
         {
-            while (true)
+            for (int steps = 0; ; steps++)
             {
+                if (steps == MostStepsAtOnce)
+                {
+                    // A terabyte of zeroes must not keep the connection from seeing that its client has gone.
+                    ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: false);
+                    return;
+                }
+
                 ValueTask task;
                 if (started is { } given)
                     task = given;
@@ -163,6 +179,7 @@ internal sealed class Operation
             return false;
         if (!_startedMain || _done < _length)
         {
+            _context.Cancelled.ThrowIfCancellationRequested();
             bool first = !_startedMain;
             _startedMain = true;
             if (TryMainStep(first, out task))
@@ -256,7 +273,7 @@ internal sealed class Operation
         else if (fault is null && Request.Command == NbdCommand.Read && _buffer is not null)
             _context.Replies.PostData(Request, (ulong)_offset, TakeBuffer(), _bufferOffset, (int)_length, isWhole: true);
         else if (fault is null)
-            _context.Replies.PostSuccess(Request);
+            PostSuccess();
         if (fault is { } failed)
             _context.Replies.PostFault(Request, failed);
     }
@@ -274,6 +291,13 @@ internal sealed class Operation
         else
             _context.Replies.PostData(Request, (ulong)_offset, TakeBuffer(), _bufferOffset, (int)_length, isWhole: false);
         return null;
+    }
+
+    private void PostSuccess()
+    {
+        if (Request.Command == NbdCommand.Flush)
+            _context.Writes.EndFlush(FlushCovers);
+        _context.Replies.PostSuccess(Request);
     }
 
     private PooledBuffer TakeBuffer()

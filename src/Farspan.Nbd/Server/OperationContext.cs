@@ -32,6 +32,8 @@ internal sealed class OperationContext
 
     public Replies Replies { get; }
 
+    public WriteLedger Writes { get; } = new();
+
     /// <summary>Set when the connection is lost, so that what nobody waits for ends.</summary>
     public CancellationToken Cancelled { get; }
 
@@ -55,6 +57,16 @@ internal sealed class OperationContext
     {
         var operation = Rent();
         operation.Begin(kind, request, (long)request.Offset, length);
+        operation.Run();
+    }
+
+    /// <summary>Starts a FLUSH.</summary>
+    public void StartFlush(in RequestHeader request)
+    {
+        long covers = Writes.BeginFlush(nothingRuns: Flight.Operations == 0);
+        var operation = Rent();
+        operation.Begin(OperationKind.Flush, request, 0, 0);
+        operation.FlushCovers = covers;
         operation.Run();
     }
 
@@ -84,10 +96,11 @@ internal sealed class OperationContext
     /// <summary>What to tell the client of an exception; what backends are not meant to throw is logged whole.</summary>
     public Fault Explain(Exception error, in RequestHeader request, long offset)
     {
+        bool cancelled = error is OperationCanceledException && Cancelled.IsCancellationRequested;
         if (Fault.IsUnexpected(error))
             ServerLog.UnexpectedFailure(_logger, error, request.Command, offset, Export.Name, _peer);
-        else if (error is not OperationCanceledException)
+        else if (!cancelled)
             ServerLog.BackendFailed(_logger, request.Command, offset, Export.Name, _peer, error.Message);
-        return Fault.From(error);
+        return Fault.From(error, cancelled);
     }
 }

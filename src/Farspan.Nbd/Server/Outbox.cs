@@ -21,22 +21,20 @@ internal sealed class Outbox : IDisposable
     private readonly ConnectionProgress _progress;
     private readonly OutgoingQueue _queue = new();
     private readonly object _line = new();
-    private readonly SemaphoreSlim _wake = new(0, 1);
-    private readonly string _name;
+    private readonly SendingThread _sender;
     private readonly int _ownThread = Environment.CurrentManagedThreadId;
-    private Thread? _sender;
     private volatile bool _failed;
-    private volatile bool _closing;
     private PooledBuffer? _batch;
     private int _batchLength;
 
-    public Outbox(ByteChannel channel, BufferPool pool, Flight flight, ConnectionProgress progress, string name)
+    public Outbox(
+        ByteChannel channel, BufferPool pool, Flight flight, ConnectionProgress progress, string name, Action<Thread>? startThread = null)
     {
         _channel = channel;
         _pool = pool;
         _flight = flight;
         _progress = progress;
-        _name = name;
+        _sender = new SendingThread(SendAll, name, startThread ?? (static thread => thread.Start()));
     }
 
     /// <summary>Whether sending has failed: the connection is lost, and what is posted is dropped.</summary>
@@ -129,10 +127,8 @@ internal sealed class Outbox : IDisposable
         _batch?.Release();
         _batch = null;
         _batchLength = 0;
-        _closing = true;
         _queue.Close();
-        Signal();
-        _sender?.Join();
+        _sender.Dispose();
         lock (_line)
             SendQueued(mayWait: true);
     }
@@ -199,11 +195,14 @@ internal sealed class Outbox : IDisposable
                 Monitor.Exit(_line);
             }
 
-            if (!sentAll)
-            {
-                WakeSender();
+            if (sentAll)
+                continue;
+            if (_sender.TryWake())
                 return;
-            }
+
+            // No thread is left: the connection is lost, and the next round drops what waits.
+            lock (_line)
+                Fail();
         }
     }
 
@@ -308,41 +307,10 @@ internal sealed class Outbox : IDisposable
             _flight.End();
     }
 
-    private void WakeSender()
+    private void SendAll()
     {
-        if (_sender is null)
-        {
-            var sender = new Thread(SendLoop, 256 << 10) { IsBackground = true, Name = _name };
-            if (Interlocked.CompareExchange(ref _sender, sender, null) is null)
-                sender.Start();
-        }
-
-        Signal();
-    }
-
-    // The semaphore is never disposed: it holds nothing to free, and a late poster may still signal it.
-    private void Signal()
-    {
-        try
-        {
-            _wake.Release();
-        }
-        catch (SemaphoreFullException)
-        {
-            // It is awake already.
-        }
-    }
-
-    private void SendLoop()
-    {
-        while (true)
-        {
-            _wake.Wait();
-            lock (_line)
-                SendQueued(mayWait: true);
-            Drain();
-            if (_closing)
-                return;
-        }
+        lock (_line)
+            SendQueued(mayWait: true);
+        Drain();
     }
 }

@@ -37,6 +37,9 @@ internal sealed class PooledBuffer
         flight.AddBytes(Array.Length);
     }
 
+    /// <summary>Has the buffer give back, when it goes, what <paramref name="flight"/> has counted for it already.</summary>
+    public void TakeCharge(Flight flight) => _charged = flight;
+
     public void Release()
     {
         int left = Interlocked.Decrement(ref _references);

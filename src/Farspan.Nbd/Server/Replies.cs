@@ -7,18 +7,20 @@ namespace Farspan.Nbd.Server;
 /// <summary>Makes replies and posts them to the outbox. Any thread; the methods that write into the batch say otherwise.</summary>
 internal sealed class Replies
 {
-    /// <summary>Descriptors in one block status reply: the client asks again from where they end.</summary>
-    public const int LargestExtentCount = 16 << 10;
+    /// <summary>Descriptors in one block status reply, 64 KiB of them at most: the client asks again from where they end.</summary>
+    public const int LargestExtentCount = 4095;
 
     private const int LargestMessage = 1024;
 
     private readonly Outbox _outbox;
     private readonly BufferPool _pool;
+    private readonly Flight _flight;
 
-    public Replies(Outbox outbox, BufferPool pool, HeaderMode mode)
+    public Replies(Outbox outbox, BufferPool pool, Flight flight, HeaderMode mode)
     {
         _outbox = outbox;
         _pool = pool;
+        _flight = flight;
         Mode = mode;
     }
 
@@ -88,7 +90,7 @@ internal sealed class Replies
             return new Fault(NbdErrno.Io, "the backend gave no usable extents");
         bool extended = Mode == HeaderMode.Extended;
         int size = BlockStatusChunk.HeadSize(extended) + (BlockStatusChunk.DescriptorSize(extended) * extents.Count);
-        var buffer = _pool.Rent(size);
+        var buffer = Rent(size);
         var place = buffer.Array.AsSpan(0, size);
         BlockStatusChunk.WriteHead(place, extended, OptionNegotiation.AllocationContextId, extents.Count);
         place = place[BlockStatusChunk.HeadSize(extended)..];
@@ -116,11 +118,19 @@ internal sealed class Replies
         return null;
     }
 
+    /// <summary>A buffer that counts among what the connection holds, so that a client who takes no replies is soon not asked for more.</summary>
+    private PooledBuffer Rent(int size)
+    {
+        var buffer = _pool.Rent(size);
+        buffer.Charge(_flight);
+        return buffer;
+    }
+
     private void PostFault(in RequestHeader request, in Fault fault, ulong? offset)
     {
         Span<byte> text = stackalloc byte[LargestMessage];
         int length = MessageBytes(fault, text);
-        var buffer = _pool.Rent(ReplyFormat.ErrorSize(Mode, length, offset is not null));
+        var buffer = Rent(ReplyFormat.ErrorSize(Mode, length, offset is not null));
         int size = ReplyFormat.Error(buffer.Array, Mode, request, fault.Error, text[..length], offset);
         var message = _outbox.Rent();
         message.SetBody(buffer, 0, size);

@@ -11,6 +11,7 @@ internal sealed class ServedExport
     private const int PieceGoal = 1 << 20;
 
     private volatile bool _extentsAreSlow;
+    private volatile bool _writesComeLate;
 
     public ServedExport(NbdExport export, int maximumRequestBytes)
     {
@@ -30,7 +31,9 @@ internal sealed class ServedExport
         int piece = Math.Min(BlockSizes.Maximum, Math.Max(PieceGoal, BlockSizes.Preferred));
         PieceBytes = Math.Max(piece - (piece % BlockSizes.Minimum), BlockSizes.Minimum);
         Sizes = new BlockSizeInfo(
-            (uint)BlockSizes.Minimum, (uint)BlockSizes.Preferred, (uint)Math.Max(maximumRequestBytes, BlockSizes.Preferred));
+            (uint)BlockSizes.Minimum,
+            (uint)BlockSizes.Preferred,
+            (uint)Math.Max(maximumRequestBytes - (maximumRequestBytes % BlockSizes.Minimum), BlockSizes.Preferred));
         if (!Sizes.IsValid)
             throw new ArgumentException($"The block sizes of export '{Name}' ({BlockSizes}) are not what NBD allows.", nameof(export));
         MultiConnection = ReadOnly || Backend.GetCapability<IConcurrentWriters>() is not null;
@@ -70,6 +73,11 @@ internal sealed class ServedExport
     public bool ReadsFindHoles => Extents is not null && !_extentsAreSlow;
 
     public void NoteSlowExtents() => _extentsAreSlow = true;
+
+    /// <summary>Whether a write has been seen that did not complete at once: then each gets a buffer of its own size.</summary>
+    public bool WritesComeLate => _writesComeLate;
+
+    public void NoteLateWrite() => _writesComeLate = true;
 
     public NbdTransmissionFlags Flags(HeaderMode mode, bool hasContexts)
     {

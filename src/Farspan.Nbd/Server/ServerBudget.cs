@@ -11,6 +11,21 @@ internal sealed class ServerBudget(long limit)
 
     public bool HasRoom(int bytes) => Volatile.Read(ref _bytes) + bytes <= limit;
 
+    /// <summary>Adds where the limit allows: of many who see the same room, only so many get it as it has place for.</summary>
+    public bool TryAdd(int bytes)
+    {
+        long held = Volatile.Read(ref _bytes);
+        while (held + bytes <= limit)
+        {
+            long seen = Interlocked.CompareExchange(ref _bytes, held + bytes, held);
+            if (seen == held)
+                return true;
+            held = seen;
+        }
+
+        return false;
+    }
+
     public void Add(long bytes)
     {
         Interlocked.Add(ref _bytes, bytes);

@@ -21,6 +21,12 @@ internal static partial class ServerLog
     [LoggerMessage(5, LogLevel.Warning, "A connection is refused: there are {Count} already, which is the limit.")]
     public static partial void TooMany(ILogger logger, int count);
 
+    [LoggerMessage(12, LogLevel.Debug, "A connection is refused: the server stops.")]
+    public static partial void TooLate(ILogger logger);
+
+    [LoggerMessage(13, LogLevel.Warning, "A connection on {Endpoint} cannot be served: {Message}")]
+    public static partial void StartFailed(ILogger logger, Exception error, string endpoint, string message);
+
     [LoggerMessage(6, LogLevel.Warning, "Accepting a connection on {Endpoint} failed, which is tried again: {Message}")]
     public static partial void AcceptFailed(ILogger logger, string endpoint, string message);
 

@@ -9,16 +9,21 @@ internal sealed class StreamChannel : ByteChannel
     private const int RecordOverhead = 4 << 10;
 
     private readonly Stream _stream;
+    private readonly Stream _carrier;
     private readonly Socket? _socket;
     private readonly int _room;
     private int _aborted;
 
-    /// <summary>Takes over <paramref name="stream"/>; where bytes end in a socket, <paramref name="socket"/> tells whether it is full.</summary>
-    public StreamChannel(Stream stream, Socket? socket = null)
+    /// <summary>
+    /// Takes over <paramref name="stream"/>, which may be TLS over <paramref name="carrier"/>. Where that is a socket, the socket tells whether
+    /// it is full.
+    /// </summary>
+    public StreamChannel(Stream stream, Stream? carrier = null)
     {
         _stream = stream;
-        _socket = socket;
-        _room = socket is null ? 0 : Math.Max(0, (SocketChannel.RoomWhenWritable(socket) / 2) - RecordOverhead);
+        _carrier = carrier ?? stream;
+        _socket = (_carrier as NetworkStream)?.Socket;
+        _room = _socket is null ? 0 : Math.Max(0, (SocketChannel.RoomWhenWritable(_socket) / 2) - RecordOverhead);
     }
 
     public override int Receive(Span<byte> buffer)
@@ -27,9 +32,9 @@ internal sealed class StreamChannel : ByteChannel
         {
             return _stream.Read(buffer);
         }
-        catch (Exception error) when (IsLoss(error))
+        catch (Exception error)
         {
-            throw new IOException("The connection is lost.", error);
+            throw Loss(error);
         }
     }
 
@@ -42,9 +47,9 @@ internal sealed class StreamChannel : ByteChannel
             _stream.Write(bytes);
             _stream.Flush();
         }
-        catch (Exception error) when (IsLoss(error))
+        catch (Exception error)
         {
-            throw new IOException("The connection is lost.", error);
+            throw Loss(error);
         }
     }
 
@@ -54,9 +59,9 @@ internal sealed class StreamChannel : ByteChannel
         {
             return _socket is not null && _socket.Poll(0, SelectMode.SelectWrite) ? _room : 0;
         }
-        catch (Exception error) when (IsLoss(error))
+        catch (Exception error)
         {
-            throw new IOException("The connection is lost.", error);
+            throw Loss(error);
         }
     }
 
@@ -70,7 +75,7 @@ internal sealed class StreamChannel : ByteChannel
                 secure.ShutdownAsync().GetAwaiter().GetResult();
             _socket?.Shutdown(SocketShutdown.Send);
         }
-        catch (Exception error) when (IsLoss(error))
+        catch (Exception)
         {
             // The peer was first.
         }
@@ -82,13 +87,13 @@ internal sealed class StreamChannel : ByteChannel
             return;
         try
         {
-            // With a socket below, waiting calls end by themselves; disposing a TLS stream under a running call is not allowed.
+            // What carries the bytes is ended, so that waiting calls return: a TLS stream must not be disposed under a running one.
             if (_socket is not null)
                 _socket.Shutdown(SocketShutdown.Both);
             else
-                _stream.Dispose();
+                _carrier.Dispose();
         }
-        catch (Exception error) when (IsLoss(error))
+        catch (Exception)
         {
             // The peer was first.
         }
@@ -97,10 +102,16 @@ internal sealed class StreamChannel : ByteChannel
     public override void Dispose()
     {
         Interlocked.Exchange(ref _aborted, 1);
-        _stream.Dispose();
+        try
+        {
+            _stream.Dispose();
+        }
+        catch (Exception)
+        {
+            // It is over either way.
+        }
     }
 
-    private static bool IsLoss(Exception error)
-        => error is IOException or SocketException or ObjectDisposedException or InvalidOperationException
-            or System.Security.Authentication.AuthenticationException;
+    /// <summary>A stream that was handed to us may throw whatever it likes: to its connection, any failure is the end of the line.</summary>
+    private static IOException Loss(Exception error) => error as IOException ?? new IOException("The connection is lost.", error);
 }

@@ -45,12 +45,6 @@ internal sealed class Transmission
         _largestSkip = 4UL * _export.Sizes.Maximum;
     }
 
-    /// <summary>Whether something was written that no flush has covered.</summary>
-    public bool HasUnflushedWrites { get; private set; }
-
-    /// <summary>Set by the server when it stops: every request is then answered with SHUTDOWN.</summary>
-    public volatile bool ShuttingDown;
-
     /// <summary>Serves requests until the client says DISC (null) or the connection cannot go on (why).</summary>
     public string? Run()
     {
@@ -89,7 +83,7 @@ internal sealed class Transmission
     private bool TryServe(in RequestHeader request)
     {
         ulong payload = _rules.PayloadLength(request);
-        var fault = ShuttingDown ? new Fault(NbdErrno.Shutdown, "the server is stopping") : _rules.Check(request);
+        var fault = _flight.IsStopping ? new Fault(NbdErrno.Shutdown, "the server is stopping") : _rules.Check(request);
         if (fault is { } refused)
         {
             if (payload > _largestSkip || !_reader.TrySkip(payload))
@@ -104,18 +98,17 @@ internal sealed class Transmission
                 _reads.Read(request);
                 return true;
             case NbdCommand.Write:
-                HasUnflushedWrites = true;
+                _context.Writes.Begin();
                 return _writes.TryWrite(request);
             case NbdCommand.Flush:
-                HasUnflushedWrites = false;
-                _context.Start(OperationKind.Flush, request, (long)request.Length);
+                _context.StartFlush(request);
                 return true;
             case NbdCommand.Trim:
-                HasUnflushedWrites = true;
+                _context.Writes.Begin();
                 _context.Start(OperationKind.Trim, request, (long)request.Length);
                 return true;
             case NbdCommand.WriteZeroes:
-                HasUnflushedWrites = true;
+                _context.Writes.Begin();
                 _context.Start(_export.Zero is null ? OperationKind.ZeroByWriting : OperationKind.Zero, request, (long)request.Length);
                 return true;
             case NbdCommand.Cache:
@@ -151,7 +144,7 @@ internal sealed class Transmission
     private bool TryBlockStatus(in RequestHeader request, ulong payload)
     {
         ulong length = request.Length;
-        if (payload > 0)
+        if ((request.Flags & NbdCommandFlags.PayloadLength) != 0)
         {
             if (payload > LargestStatusPayload)
             {

@@ -4,8 +4,9 @@ using Farspan.Nbd.Protocol;
 namespace Farspan.Nbd.Server;
 
 /// <summary>
-/// Serves WRITE: a short payload is written from the block that it was received in, a long one goes from the line straight into the store
-/// where the backend opens its memory, and else is written piece by piece. The connection's thread only.
+/// Serves WRITE: a short payload is written from the block that it was received in, unless the backend has shown that it takes its time: that
+/// would keep the whole block for it. A long one goes from the line straight into the store where the backend opens its memory, and else is
+/// written piece by piece, as is all that is slow. The connection's thread only.
 /// </summary>
 internal sealed class WriteHandler
 {
@@ -35,7 +36,7 @@ internal sealed class WriteHandler
     {
         int length = (int)request.Length;
         if (length <= RequestReader.LargestInBlock && length <= _export.PieceBytes)
-            return TryWriteFromBlock(request);
+            return _export.WritesComeLate ? TryWriteInPieces(request, (long)request.Offset) : TryWriteFromBlock(request);
         bool complete = _inPlace is null ? TryWriteInPieces(request, (long)request.Offset) : TryWriteInPlace(request, _inPlace);
         _reader.ExpectHeader();
         return complete;
@@ -70,11 +71,17 @@ internal sealed class WriteHandler
                 return false;
         }
 
+        Complete(request);
+        return true;
+    }
+
+    /// <summary>Replies to a write whose bytes are with the backend, or flushes first.</summary>
+    private void Complete(in RequestHeader request)
+    {
         if ((request.Flags & NbdCommandFlags.Fua) != 0)
             _context.Start(OperationKind.Flush, request, 0);
         else
             _replies.BatchSuccess(request);
-        return true;
     }
 
     private bool TryWriteFromBlock(in RequestHeader request)
@@ -89,10 +96,10 @@ internal sealed class WriteHandler
         try
         {
             task = length == 0 ? default : _backend.WriteAsync((long)request.Offset, block.Array.AsMemory(position, length), _cancelled);
-            if (task.IsCompleted && (request.Flags & NbdCommandFlags.Fua) == 0)
+            if (task.IsCompleted)
             {
                 task.GetAwaiter().GetResult();
-                _replies.BatchSuccess(request);
+                Complete(request);
                 return true;
             }
         }
@@ -102,6 +109,7 @@ internal sealed class WriteHandler
             return true;
         }
 
+        _export.NoteLateWrite();
         var operation = _context.Rent();
         operation.Begin(OperationKind.Write, request, (long)request.Offset, length);
         block.AddReference();
@@ -111,7 +119,8 @@ internal sealed class WriteHandler
     }
 
     /// <summary>
-    /// Writes each piece once it has come, while the next one is received: so a client that does not go on holds one piece of memory at most.
+    /// Writes each piece once it has come, while the next one is received: so a client that does not go on holds one piece of memory at most,
+    /// and no request holds more than its own bytes.
     /// </summary>
     private bool TryWriteInPieces(in RequestHeader request, long offset)
     {

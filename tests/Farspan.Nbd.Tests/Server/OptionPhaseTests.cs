@@ -53,6 +53,37 @@ public sealed class OptionPhaseTests
         Assert.Equal(NbdOptionReply.Ack, client.ReadOptionReply(NbdOption.List).Type);
     }
 
+    [Fact(Timeout = 30_000)]
+    public async Task List_OfThousandsOfExports_WithTheLongestNames_GivesThemAll()
+    {
+        await using var backend = new MemoryBackend(1 << 20);
+        string[] names = [.. Enumerable.Range(0, 2000).Select(i => new string('n', 4092) + i.ToString("x4", null))];
+        await using var harness = new ServerHarness([.. names.Select(name => new NbdExport { Name = name, Description = name, Backend = backend })]);
+        var client = harness.Connect();
+        client.Greet();
+        client.SendOption(NbdOption.List);
+        foreach (string name in names)
+        {
+            Assert.True(ExportListing.TryRead(client.ReadOptionReply(NbdOption.List).Data, out var listing));
+            Assert.Equal(name, Encoding.UTF8.GetString(listing.Name));
+        }
+
+        Assert.Equal(NbdOptionReply.Ack, client.ReadOptionReply(NbdOption.List).Type);
+        Assert.Equal(NbdOptionReply.Ack, client.InfoOrGo(NbdOption.Go, names[1234]).Last);
+        Assert.Throws<ArgumentException>(() => new NbdServer([new NbdExport { Name = new string('n', 4097), Backend = backend }]));
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task MaximumOfBlockSizes_IsAMultipleOfTheMinimum()
+    {
+        await using var backend = new ScriptedBackend(1 << 20, typeof(IBlockSizes)) { BlockSizes = new BlockSizes(4096, 65536, 1 << 20) };
+        await using var harness = new ServerHarness(backend, new NbdServerOptions { MaximumRequestBytes = (2 << 20) + 1000 });
+        var client = harness.Connect();
+        client.Greet();
+        Assert.True(BlockSizeInfo.TryRead(client.InfoOrGo(NbdOption.Info, "", NbdInfo.BlockSize).Infos[NbdInfo.BlockSize], out var sizes));
+        Assert.Equal(new BlockSizeInfo(4096, 65536, 2 << 20), sizes);
+    }
+
     [Theory(Timeout = 30_000)]
     [InlineData((uint)NbdOption.List)]
     [InlineData((uint)NbdOption.StartTls)]

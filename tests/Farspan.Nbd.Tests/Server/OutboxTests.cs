@@ -131,14 +131,62 @@ public sealed class OutboxTests
         Assert.True(line.Aborted);
     }
 
-    private static async Task OnOwnThread(ScriptedLine line, Action<Outbox> work)
+    [Fact(Timeout = 30_000)]
+    public async Task NoThreadForAFullLine_LosesTheConnection_AndKeepsNothing()
+    {
+        var line = new ScriptedLine { Room = 0 };
+        await OnOwnThread(
+            line,
+            outbox =>
+            {
+                Task.Run(() => Post(outbox, 100)).Wait();
+                Batch(outbox, 10);
+                outbox.Flush();
+                Assert.True(outbox.HasFailed);
+            },
+#pragma warning disable MA0012 // It is what Thread.Start throws.
+            _ => throw new InsufficientMemoryException());
+#pragma warning restore MA0012
+        Assert.True(line.Aborted);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task SenderThatIsStartedWhileTheConnectionEnds_IsWaitedFor()
+    {
+        // The poster has decided to start the sender, and the connection ends before that runs.
+        var line = new ScriptedLine { Room = 0 };
+        Thread? own = null;
+        Task? poster = null;
+        await OnOwnThread(
+            line,
+            outbox =>
+            {
+                own = Thread.CurrentThread;
+                using var starting = new SemaphoreSlim(0);
+                Starting = starting;
+                poster = Task.Factory.StartNew(() => Post(outbox, 100), TaskCreationOptions.LongRunning);
+                Assert.True(starting.Wait(10_000));
+            },
+            sender =>
+            {
+                Starting!.Release();
+                Assert.True(SpinWait.SpinUntil(() => (own!.ThreadState & ThreadState.WaitSleepJoin) != 0 || line.Sent == 100, 10_000));
+                sender.Start();
+            });
+        await poster!;
+        Assert.Equal(100, line.Sent);
+    }
+
+    private SemaphoreSlim? Starting { get; set; }
+
+    private static async Task OnOwnThread(ScriptedLine line, Action<Outbox> work, Action<Thread>? startThread = null)
     {
         var pool = new BufferPool();
         var flight = new Flight(1000, 1 << 30, new ServerBudget(1 << 30));
         await Task.Factory.StartNew(
             () =>
             {
-                using var outbox = new Outbox(line, pool, flight, new ConnectionProgress(), "test");
+                using var outbox = new Outbox(line, pool, flight, new ConnectionProgress(), "test", startThread);
                 work(outbox);
             },
             TaskCreationOptions.LongRunning);

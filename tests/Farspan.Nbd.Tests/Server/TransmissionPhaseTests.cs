@@ -402,6 +402,50 @@ public sealed class TransmissionPhaseTests
     }
 
     [Theory(Timeout = 30_000)]
+    [InlineData(0UL)]
+    [InlineData((ulong)Size)]
+    [InlineData((ulong)Size + 1)]
+    [InlineData(1UL << 63)]
+    public async Task BlockStatusPayload_OfNoBytes_IsInvalid_WhereverItPoints(ulong offset)
+    {
+        await using var backend = new ScriptedBackend(Size, typeof(IExtentSource)) { Extents = (_, _) => [] };
+        await using var harness = new ServerHarness(backend);
+        var client = harness.Connect();
+        client.Go(HeaderForm.Extended, contexts: true);
+        Assert.Equal(NbdErrno.Inval, client.Request(NbdCommand.BlockStatus, offset, 0, [], NbdCommandFlags.PayloadLength).Error);
+        Assert.Empty(backend.Calls);
+    }
+
+    [Theory(Timeout = 30_000)]
+    [MemberData(nameof(Forms))]
+    public async Task BackendThatGivesUpByItself_IsAnIoError_AndNotAServerThatStops(HeaderForm form, bool overSocket)
+    {
+        await using var backend = new ScriptedBackend(Size) { Before = (_, _, _, _) => throw new OperationCanceledException() };
+        await using var harness = new ServerHarness(backend);
+        var client = harness.Connect(overSocket);
+        client.Go(form);
+        Assert.Equal(NbdErrno.Io, client.Read(0, 512, out _));
+        Assert.Equal(NbdErrno.Io, client.Write(0, [1]));
+        Assert.Equal(NbdErrno.Io, client.Request(NbdCommand.Flush, 0, 0).Error);
+    }
+
+    [Theory(Timeout = 60_000)]
+    [InlineData(NbdCommand.WriteZeroes)]
+    [InlineData(NbdCommand.Cache)]
+    public async Task EndlessWork_OfABackendThatAnswersAtOnce_HoldsUpNoOtherRequest_AndEndsWithItsClient(object command)
+    {
+        await using var backend = new BottomlessBackend();
+        await using var harness = new ServerHarness(backend);
+        var client = harness.Connect();
+        client.Go(HeaderForm.Extended);
+        client.SendRequest((NbdCommand)command, 0, 1UL << 60);
+        ulong read = client.SendRequest(NbdCommand.Read, 0, 512);
+        Assert.Equal(read, client.ReadReply().Cookie);
+        client.Dispose();
+        await harness.ClientsGoneAsync();
+    }
+
+    [Theory(Timeout = 30_000)]
     [InlineData(HeaderForm.Structured)]
     [InlineData(HeaderForm.Extended)]
     public async Task BlockStatus_TellsDataAndHoles(HeaderForm form)
