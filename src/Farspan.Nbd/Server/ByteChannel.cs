@@ -9,14 +9,20 @@ internal abstract class ByteChannel : IDisposable
     /// <summary>Receives at least one byte; 0 at the end.</summary>
     public abstract int Receive(Span<byte> buffer);
 
+    /// <summary>Whether <see cref="HasInput"/> tells anything.</summary>
+    public abstract bool KnowsInput { get; }
+
     /// <summary>Whether a receive would surely not wait; false where that is not known.</summary>
     public abstract bool HasInput();
 
     /// <summary>Sends all of <paramref name="bytes"/>, waiting for the peer to take them.</summary>
     public abstract void Send(ReadOnlySpan<byte> bytes);
 
-    /// <summary>How many bytes can be sent right now without waiting; 0 where that is not known.</summary>
-    public abstract int SendRoom();
+    /// <summary>
+    /// How many bytes can be sent right now without waiting; 0 where that is not known. Where it knows of <paramref name="wanted"/> it may look
+    /// no further. Called by whoever may send.
+    /// </summary>
+    public abstract int SendRoom(int wanted);
 
     /// <summary>A stream over what has not been received yet; the channel is then used only through it.</summary>
     public abstract Stream AsStream();

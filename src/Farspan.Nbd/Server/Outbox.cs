@@ -145,7 +145,7 @@ internal sealed class Outbox : IDisposable
                 return true;
             }
 
-            if (!_queue.IsEmpty || _channel.SendRoom() < _batchLength + body.Length)
+            if (!_queue.IsEmpty || _channel.SendRoom(_batchLength + body.Length) < _batchLength + body.Length)
                 return false;
             SendBytes(_batch!.Array.AsSpan(0, _batchLength));
             _batchLength = 0;
@@ -216,7 +216,7 @@ internal sealed class Outbox : IDisposable
         {
             while (!_queue.IsEmpty)
             {
-                int room = mayWait || _failed ? int.MaxValue : _channel.SendRoom();
+                int room = mayWait || _failed ? int.MaxValue : _channel.SendRoom(LargestSend);
                 SendWhatFits(room, ref scratch);
                 if (!mayWait && !_failed && !_queue.IsEmpty)
                     return false;

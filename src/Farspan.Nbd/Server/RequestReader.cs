@@ -21,6 +21,7 @@ internal sealed class RequestReader : IDisposable
     private readonly Flight _flight;
     private readonly ConnectionProgress _progress;
     private readonly Outbox _outbox;
+    private readonly InputSpin? _spin;
     private PooledBuffer _block;
     private int _start;
     private int _end;
@@ -35,6 +36,7 @@ internal sealed class RequestReader : IDisposable
         _flight = flight;
         _progress = progress;
         _outbox = outbox;
+        _spin = channel.KnowsInput ? new InputSpin(channel) : null;
         _block = pool.Rent(FirstBlock);
     }
 
@@ -120,6 +122,7 @@ internal sealed class RequestReader : IDisposable
             _receivesSinceFlush = 0;
         }
 
+        _spin?.Run();
         _progress.BeginReceive(withinMessage);
         count = _channel.Receive(destination);
         _progress.EndReceive();

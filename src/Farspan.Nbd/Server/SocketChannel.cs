@@ -5,14 +5,25 @@ namespace Farspan.Nbd.Server;
 /// <summary>A connection straight on a socket, the fast way: the calls are recv and send and nothing else.</summary>
 internal sealed class SocketChannel : ByteChannel
 {
+    /// <summary>Asked for on a Unix socket, of which the kernel takes the double: room for a reply of 256 KiB, which is what nbdcopy reads.</summary>
+    private const int SendBuffer = 256 << 10;
+
+    /// <summary>More than what the kernel adds to each send (a header for every 48 KiB or less, and pages that are not full).</summary>
+    private const int SendOverhead = 8 << 10;
+
     private readonly NetworkStream _stream;
     private readonly Socket _socket;
+    private readonly bool _isUnix;
     private readonly int _room;
+    private int _left;
 
     public SocketChannel(NetworkStream stream)
     {
         _stream = stream;
         _socket = stream.Socket;
+        _isUnix = _socket.AddressFamily == AddressFamily.Unix;
+        if (_isUnix)
+            _socket.SendBufferSize = Math.Max(SendBuffer, _socket.SendBufferSize);
         _room = RoomWhenWritable(_socket);
     }
 
@@ -34,6 +45,8 @@ internal sealed class SocketChannel : ByteChannel
         };
     }
 
+    public override bool KnowsInput => true;
+
     public override bool HasInput()
     {
         try
@@ -48,6 +61,8 @@ internal sealed class SocketChannel : ByteChannel
 
     public override void Send(ReadOnlySpan<byte> bytes)
     {
+        // What a Unix socket once had room for, it has until we use it; the buffer of TCP may shrink meanwhile.
+        _left = _isUnix ? Math.Max(0, _left - bytes.Length - (bytes.Length / 8) - SendOverhead) : 0;
         while (bytes.Length > 0)
         {
             int count = _socket.Send(bytes, SocketFlags.None, out var error);
@@ -57,11 +72,15 @@ internal sealed class SocketChannel : ByteChannel
         }
     }
 
-    public override int SendRoom()
+    public override int SendRoom(int wanted)
     {
+        if (wanted <= _left)
+            return _left;
         try
         {
-            return _socket.Poll(0, SelectMode.SelectWrite) ? _room : 0;
+            if (_socket.Poll(0, SelectMode.SelectWrite))
+                _left = _room;
+            return _left;
         }
         catch (Exception error) when (error is SocketException or ObjectDisposedException)
         {

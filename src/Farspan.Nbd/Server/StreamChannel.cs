@@ -38,6 +38,8 @@ internal sealed class StreamChannel : ByteChannel
         }
     }
 
+    public override bool KnowsInput => false;
+
     public override bool HasInput() => false;
 
     public override void Send(ReadOnlySpan<byte> bytes)
@@ -53,7 +55,7 @@ internal sealed class StreamChannel : ByteChannel
         }
     }
 
-    public override int SendRoom()
+    public override int SendRoom(int wanted)
     {
         try
         {

@@ -39,6 +39,8 @@ internal sealed class ArrayChannel : ByteChannel
         return count;
     }
 
+    public override bool KnowsInput => true;
+
     public override bool HasInput() => _position < _input.Length;
 
     public override void Send(ReadOnlySpan<byte> bytes)
@@ -47,7 +49,7 @@ internal sealed class ArrayChannel : ByteChannel
         Output?.Write(bytes);
     }
 
-    public override int SendRoom() => int.MaxValue;
+    public override int SendRoom(int wanted) => int.MaxValue;
 
     public override Stream AsStream() => throw new NotSupportedException();
 

@@ -229,7 +229,9 @@ public sealed class OutboxTests
 
         public override int Receive(Span<byte> buffer) => 0;
 
-        public override bool HasInput() => false;
+        public override bool KnowsInput => true;
+
+    public override bool HasInput() => false;
 
         public override void Send(ReadOnlySpan<byte> bytes)
         {
@@ -238,7 +240,7 @@ public sealed class OutboxTests
             Interlocked.Add(ref _sent, bytes.Length);
         }
 
-        public override int SendRoom() => ChangeRoom?.Invoke() ?? Room;
+        public override int SendRoom(int wanted) => ChangeRoom?.Invoke() ?? Room;
 
         public override Stream AsStream() => throw new NotSupportedException();
 
