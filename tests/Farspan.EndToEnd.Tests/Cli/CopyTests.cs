@@ -14,7 +14,7 @@ public sealed class CopyTests
         var farspan = new FarspanProcess(directory);
         await WriteSparseAsync(directory["source.img"]);
         await using var nbdkit = PeerProcess.Start("nbdkit", ["-f", "-U", directory["k"], "memory", "64M"]);
-        await nbdkit.WaitUntilAsync(_ => File.Exists(directory["k"]));
+        await nbdkit.WaitForSocketAsync(directory["k"]);
         string uri = $"nbd+unix:///?socket={directory["k"]}";
 
         await farspan.OkAsync("copy", "file:source.img", uri, "--verify");
@@ -39,8 +39,8 @@ public sealed class CopyTests
     {
         using var directory = new TemporaryDirectory();
         var farspan = new FarspanProcess(directory);
-        await using var nbdkit = PeerProcess.Start("nbdkit", ["-f", "-U", directory["k"], "--filter=rate", "random", "64M", "rate=80M"]);
-        await nbdkit.WaitUntilAsync(_ => File.Exists(directory["k"]));
+        await using var nbdkit = PeerProcess.Start("nbdkit", ["-f", "-U", directory["k"], "--filter=rate", "random", "64M", "rate=80M", $"rate-file={directory["rate"]}"]);
+        await nbdkit.WaitForSocketAsync(directory["k"]);
         string uri = $"nbd+unix:///?socket={directory["k"]}";
         await using (var copy = farspan.Start("copy", uri, "file:copy.img", "--progress"))
         {
@@ -51,6 +51,8 @@ public sealed class CopyTests
             Assert.Contains("holds the first", copy.Error);
         }
 
+        // Slow only for as long as there had to be time to interrupt it.
+        await File.WriteAllTextAsync(directory["rate"], "100G");
         await farspan.OkAsync("copy", uri, "file:copy.img", "--resume", "--verify");
     }
 

@@ -34,7 +34,7 @@ public sealed class MountTests
         var farspan = new FarspanProcess(directory);
         await File.WriteAllBytesAsync(directory["data"], Bytes(1 << 20));
         await using var nbdkit = PeerProcess.Start("nbdkit", ["-f", "-U", directory["k"], "file", directory["data"]]);
-        await nbdkit.WaitUntilAsync(_ => File.Exists(directory["k"]));
+        await nbdkit.WaitForSocketAsync(directory["k"]);
         await MountCompareUnmountAsync(directory, farspan, $"nbd+unix:///?socket={directory["k"]}");
     }
 
@@ -45,7 +45,7 @@ public sealed class MountTests
         var farspan = new FarspanProcess(directory);
         await File.WriteAllBytesAsync(directory["data"], Bytes(1 << 20));
         await using var qemu = PeerProcess.Start("qemu-nbd", ["-f", "raw", "-t", "-k", directory["q"], directory["data"]]);
-        await qemu.WaitUntilAsync(_ => File.Exists(directory["q"]));
+        await qemu.WaitForSocketAsync(directory["q"]);
         await MountCompareUnmountAsync(directory, farspan, $"nbd+unix:///?socket={directory["q"]}");
     }
 

@@ -46,6 +46,16 @@ internal sealed class NbdPeer : IAsyncDisposable
             "qemu-nbd",
             ["--persistent", "--format=raw", "--shared=4", "--socket={dir}/s", "--pid-file={dir}/pid", "--discard=unmap", .. arguments, "{dir}/disk"]);
 
+    /// <summary>Starts qemu-storage-daemon on a sparse raw file <c>disk</c>.</summary>
+    public static Task<NbdPeer> StartStorageDaemonAsync(long length)
+        => StartAsync(
+            WithDisk(length),
+            "qemu-storage-daemon",
+            [
+                "--blockdev", "driver=file,node-name=disk,filename={dir}/disk,discard=unmap", "--nbd-server", "addr.type=unix,addr.path={dir}/s",
+                "--export", "type=nbd,id=export,node-name=disk,name=,writable=on", "--pidfile", "{dir}/pid",
+            ]);
+
     /// <summary>Starts nbdkit in a directory that is prepared already, and removed with it.</summary>
     public static Task<NbdPeer> StartInAsync(TemporaryDirectory directory, params string[] arguments)
         => StartAsync(directory, "nbdkit", NbdkitArguments(arguments));

@@ -13,41 +13,29 @@ namespace Farspan.EndToEnd.Tests.NbdClient;
 internal sealed class NbdServerPeer : IAsyncDisposable
 {
     private readonly TemporaryDirectory _directory = new();
-    private readonly int _port;
 
-    private NbdServerPeer(int port) => _port = port;
+    // Bound and not listening: holds the port, which nbd-server cannot choose by itself, for nobody else to take. Both ends reuse addresses.
+    private readonly Socket _reservation = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
 
-    public NbdClientOptions Options => new() { Endpoint = StreamEndpoint.Tcp("127.0.0.1", _port), ExportName = "disk" };
+    private NbdServerPeer() => _reservation.Bind(new IPEndPoint(IPAddress.Loopback, 0));
+
+    public int Port => ((IPEndPoint)_reservation.LocalEndPoint!).Port;
+
+    public NbdClientOptions Options => new() { Endpoint = StreamEndpoint.Tcp("127.0.0.1", Port), ExportName = "disk" };
 
     public static async Task<NbdServerPeer> StartAsync(long length)
     {
-        var peer = new NbdServerPeer(FreePort());
-        using (var file = File.Create(peer._directory["disk"]))
-            file.SetLength(length);
-        await File.WriteAllTextAsync(
-            peer._directory["config"],
-            $"""
-            [generic]
-            listenaddr = 127.0.0.1
-            port = {peer._port}
-            allowlist = true
-            [disk]
-            exportname = {peer._directory["disk"]}
-            flush = true
-            fua = true
-            trim = true
-
-            """);
-        await PeerProcess.RunOkAsync("nbd-server", ["-C", peer._directory["config"], "-p", peer._directory["pid"]]);
-        var clock = Stopwatch.StartNew();
-        while (!File.Exists(peer._directory["pid"]) || (await File.ReadAllTextAsync(peer._directory["pid"])).Length == 0)
+        var peer = new NbdServerPeer();
+        try
         {
-            if (clock.Elapsed > TimeSpan.FromSeconds(30))
-                throw new TimeoutException("nbd-server wrote no pid file.");
-            await Task.Delay(10);
+            await peer.LaunchAsync(length);
+            return peer;
         }
-
-        return peer;
+        catch
+        {
+            await peer.DisposeAsync();
+            throw;
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -65,13 +53,51 @@ internal sealed class NbdServerPeer : IAsyncDisposable
             }
         }
 
+        _reservation.Dispose();
         _directory.Dispose();
     }
 
-    private static int FreePort()
+    private async Task LaunchAsync(long length)
     {
-        using var probe = new TcpListener(IPAddress.Loopback, 0);
-        probe.Start();
-        return ((IPEndPoint)probe.LocalEndpoint).Port;
+        using (var file = File.Create(_directory["disk"]))
+            file.SetLength(length);
+        await File.WriteAllTextAsync(
+            _directory["config"],
+            $"""
+            [generic]
+            listenaddr = 127.0.0.1
+            port = {Port}
+            allowlist = true
+            [disk]
+            exportname = {_directory["disk"]}
+            flush = true
+            fua = true
+            trim = true
+
+            """);
+        await PeerProcess.RunOkAsync("nbd-server", ["-C", _directory["config"], "-p", _directory["pid"]]);
+
+        // It has left for the background before it listens.
+        var clock = Stopwatch.StartNew();
+        while (!await ListensAsync())
+        {
+            if (clock.Elapsed > TimeSpan.FromSeconds(90))
+                throw new TimeoutException($"nbd-server does not listen on port {Port}.");
+            await Task.Delay(10);
+        }
+    }
+
+    private async Task<bool> ListensAsync()
+    {
+        using var probe = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp);
+        try
+        {
+            await probe.ConnectAsync(IPAddress.Loopback, Port);
+            return true;
+        }
+        catch (SocketException)
+        {
+            return false;
+        }
     }
 }

@@ -9,7 +9,7 @@ namespace Farspan.TestKit.Fuse;
 /// </summary>
 public sealed class FuseHost : IAsyncDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(90);
 
     private readonly PeerProcess _process;
     private readonly string _target;
@@ -99,9 +99,8 @@ public sealed class FuseHost : IAsyncDisposable
     private async Task<string> NextAnswerAsync()
     {
         int wanted = _answers + 1;
-        await _process.WaitUntilAsync(p => Answers(p).Length >= wanted || p.HasExited, s_patience);
-        var answers = Answers(_process);
-        return answers.Length >= wanted ? answers[_answers++] : throw new InvalidOperationException($"No answer.\n{_process.Report}");
+        await _process.WaitUntilAsync(p => Answers(p).Length >= wanted, s_patience);
+        return Answers(_process)[_answers++];
     }
 
     private static string[] Answers(PeerProcess process) => process.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net.Sockets;
 using System.Text;
 
 namespace Farspan.TestKit.Peers;
@@ -8,6 +9,9 @@ namespace Farspan.TestKit.Peers;
 /// </summary>
 public sealed class PeerProcess : IAsyncDisposable
 {
+    /// <summary>How long a step of a test may take where it says nothing else: long enough for a machine that does much at once, and less than a test may.</summary>
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
+
     private readonly Process _process;
     private readonly StringBuilder _output = new();
     private readonly StringBuilder _error = new();
@@ -58,7 +62,7 @@ public sealed class PeerProcess : IAsyncDisposable
         string program, IEnumerable<string> arguments, string? workingDirectory = null, IReadOnlyDictionary<string, string>? environment = null)
         => new(program, arguments, workingDirectory, environment);
 
-    /// <summary>Runs a program to its end and returns it; throws when it takes longer than <paramref name="timeout"/> (60 s unless told).</summary>
+    /// <summary>Runs a program to its end and returns it; throws when it takes longer than <paramref name="timeout"/>.</summary>
     public static async Task<PeerProcess> RunAsync(
         string program, IEnumerable<string> arguments, TimeSpan? timeout = null, string? workingDirectory = null, string? input = null,
         IReadOnlyDictionary<string, string>? environment = null)
@@ -67,7 +71,7 @@ public sealed class PeerProcess : IAsyncDisposable
         if (input is not null)
             await peer.StandardInput.WriteAsync(input);
         peer.StandardInput.Close();
-        await peer.WaitForExitAsync(timeout ?? TimeSpan.FromSeconds(60));
+        await peer.WaitForExitAsync(timeout ?? Patience);
         return peer;
     }
 
@@ -98,16 +102,43 @@ public sealed class PeerProcess : IAsyncDisposable
     public async Task WaitUntilAsync(Func<PeerProcess, bool> ready, TimeSpan? timeout = null)
     {
         var clock = Stopwatch.StartNew();
-        var limit = timeout ?? TimeSpan.FromSeconds(30);
+        var limit = timeout ?? Patience;
         while (!ready(this))
         {
             if (_process.HasExited)
+            {
+                // What it wrote last may still be on its way.
+                await WaitForExitAsync(limit);
+                if (ready(this))
+                    return;
                 throw new InvalidOperationException($"Ended before it was ready.\n{Report}");
+            }
+
             if (clock.Elapsed > limit)
                 throw new TimeoutException($"Not ready after {limit.TotalSeconds:0} s.\n{Report}");
             await Task.Delay(10);
         }
     }
+
+    /// <summary>Waits until a Unix socket takes connections; its file is there a moment before that.</summary>
+    public Task WaitForSocketAsync(string path, TimeSpan? timeout = null)
+        => WaitUntilAsync(
+            _ =>
+            {
+                if (!File.Exists(path))
+                    return false;
+                using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+                try
+                {
+                    socket.Connect(new UnixDomainSocketEndPoint(path));
+                    return true;
+                }
+                catch (SocketException)
+                {
+                    return false;
+                }
+            },
+            timeout);
 
     /// <summary>Sends a signal such as <c>INT</c>, <c>TERM</c>, <c>KILL</c>, <c>STOP</c>.</summary>
     public async Task SignalAsync(string signal)
@@ -124,7 +155,14 @@ public sealed class PeerProcess : IAsyncDisposable
         if (!_process.HasExited)
         {
             _process.Kill(entireProcessTree: true);
-            await _process.WaitForExitAsync();
+            try
+            {
+                await _process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(20));
+            }
+            catch (TimeoutException)
+            {
+                // It is gone, and something that has left it still holds its output open.
+            }
         }
 
         _process.Dispose();
