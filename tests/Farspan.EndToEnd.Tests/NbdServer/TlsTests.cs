@@ -94,7 +94,7 @@ public sealed class TlsTests
     }
 
     [RequiresFact("certtool")]
-    public async Task BytesInPlainTextBehindStartTls_NeverCount()
+    public async Task Cve20213716_BytesInPlainTextBehindStartTls_NeverCount()
     {
         // Some of these look like the start of a longer TLS record, which is waited for.
         await using var server = await StartAsync(required: false, handshakeTimeout: TimeSpan.FromSeconds(2));
@@ -110,7 +110,7 @@ public sealed class TlsTests
     }
 
     [RequiresFact("certtool")]
-    public async Task WhatWasNegotiatedInPlainText_IsForgotten()
+    public async Task Cve20213716_WhatWasNegotiatedInPlainText_IsForgotten()
     {
         await using var server = await StartAsync(required: false);
         await using var stream = await ConnectAsync(server);
