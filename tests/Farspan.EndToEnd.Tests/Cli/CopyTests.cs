@@ -39,11 +39,11 @@ public sealed class CopyTests
     {
         using var directory = new TemporaryDirectory();
         var farspan = new FarspanProcess(directory);
-        await using var nbdkit = PeerProcess.Start("nbdkit", ["-f", "-U", directory["k"], "--filter=rate", "random", "64M", "rate=80M", $"rate-file={directory["rate"]}"]);
-        await nbdkit.WaitForSocketAsync(directory["k"]);
         string uri = $"nbd+unix:///?socket={directory["k"]}";
-        await using (var copy = farspan.Start("copy", uri, "file:copy.img", "--progress"))
+        await using (var slow = PeerProcess.Start("nbdkit", ["-f", "-U", directory["k"], "--filter=rate", "random", "64M", "seed=1", "rate=80M"]))
         {
+            await slow.WaitForSocketAsync(directory["k"]);
+            await using var copy = farspan.Start("copy", uri, "file:copy.img", "--progress");
             await copy.WaitUntilAsync(peer => peer.Error.Contains("copy: ", StringComparison.Ordinal), TimeSpan.FromSeconds(60));
             await copy.SignalAsync("INT");
             await copy.WaitForExitAsync(TimeSpan.FromSeconds(60));
@@ -51,8 +51,10 @@ public sealed class CopyTests
             Assert.Contains("holds the first", copy.Error);
         }
 
-        // Slow only for as long as there had to be time to interrupt it.
-        await File.WriteAllTextAsync(directory["rate"], "100G");
+        // The same bytes from a new server: the rate filter of nbdkit 1.32 may end all of it when a client leaves.
+        File.Delete(directory["k"]);
+        await using var nbdkit = PeerProcess.Start("nbdkit", ["-f", "-U", directory["k"], "random", "64M", "seed=1"]);
+        await nbdkit.WaitForSocketAsync(directory["k"]);
         await farspan.OkAsync("copy", uri, "file:copy.img", "--resume", "--verify");
     }
 

@@ -59,13 +59,16 @@ public sealed class CutAtEveryByteTests
     [InlineData(false)]
     public async Task LineThatFallsSilent_IsATimeOut_AndTheNextAttemptWorks(bool cutsAnswers)
     {
+        // Each silence costs time-outs, so a usual run tries every third byte.
+        int step = Environment.GetEnvironmentVariable("FARSPAN_LONG") == "1" ? 1 : 3;
         long whole = await LengthAsync(cutsAnswers);
-        await ForEachAsync(whole, atOnce: 256, async cut =>
+        await ForEachAsync(whole / step, atOnce: 32, async index =>
         {
+            long cut = index * step;
             await using var memory = new MemoryBackend(Size);
             await using var server = new LocalServer(memory);
             await using var relay = new CutRelay(server.Options.Endpoint, cut, cutsAnswers, stalls: true);
-            var patience = TimeSpan.FromMilliseconds(400);
+            var patience = TimeSpan.FromMilliseconds(200);
             var options = server.Options with
             {
                 Endpoint = relay.Endpoint, MaximumConnections = 1, ConnectTimeout = patience, RequestTimeout = patience,
@@ -104,7 +107,7 @@ public sealed class CutAtEveryByteTests
                 await step();
                 return;
             }
-            catch (BackendException error) when (error.IsTransient && attempt < 100)
+            catch (BackendException error) when (error.IsTransient && attempt < 300)
             {
             }
         }
