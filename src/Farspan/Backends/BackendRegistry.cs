@@ -1,3 +1,5 @@
+using Farspan.Stages;
+
 namespace Farspan.Backends;
 
 /// <summary>
@@ -20,7 +22,8 @@ public sealed class BackendRegistry
         return this;
     }
 
-    /// <summary>Opens the backend that <paramref name="uri"/> names; the caller owns it.</summary>
+    /// <summary>Opens the backend that <paramref name="uri"/> names; the caller owns it. A store that knows no opening for reading only gets a
+    /// <see cref="ReadOnlyStage"/> where that is asked for.</summary>
     /// <exception cref="FormatException">The text is no URI, its scheme is not registered, or its parameters do not fit the scheme.</exception>
     /// <exception cref="BackendException">The store could not be opened.</exception>
     public async ValueTask<IBackend> OpenAsync(string uri, BackendOpenOptions? options = null, CancellationToken cancellationToken = default)
@@ -32,6 +35,8 @@ public sealed class BackendRegistry
                 $"No backend is known for '{parsed.Scheme}:' in {parsed}; known are {string.Join(", ", _openers.Keys)} (for a file of that name: file:{parsed}).");
         }
 
-        return await opener(parsed, options ?? new BackendOpenOptions(), cancellationToken);
+        options ??= new BackendOpenOptions();
+        var backend = await opener(parsed, options, cancellationToken);
+        return options.ReadOnly && !backend.IsReadOnly ? new ReadOnlyStage(backend) : backend;
     }
 }

@@ -27,6 +27,16 @@ public sealed class CoreBackendsTests : IDisposable
         await backend.WriteAsync(1, new byte[] { 1 });
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task Memory_ForReadingOnly_CannotBeChanged()
+    {
+        await using var backend = await _registry.OpenAsync("memory:1MiB", new BackendOpenOptions { ReadOnly = true });
+        Assert.True(backend.IsReadOnly);
+        Assert.Null(backend.GetCapability<IZero>());
+        var refusal = await Assert.ThrowsAsync<BackendException>(async () => await backend.WriteAsync(0, new byte[1]));
+        Assert.Equal(BackendError.ReadOnly, refusal.Error);
+    }
+
     [Theory(Timeout = 60_000)]
     [InlineData("memory:")]
     [InlineData("memory:0")]
