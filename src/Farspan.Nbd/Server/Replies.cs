@@ -10,6 +10,9 @@ internal sealed class Replies
     /// <summary>Descriptors in one block status reply, 64 KiB of them at most: the client asks again from where they end.</summary>
     public const int LargestExtentCount = 4095;
 
+    /// <summary>What base:allocation has bits for, the same as ours. Whatever else a kind may say one day is not for clients.</summary>
+    private const ExtentKind KindsOnTheWire = ExtentKind.Hole | ExtentKind.Zero;
+
     private const int LargestMessage = 1024;
 
     private readonly Outbox _outbox;
@@ -86,7 +89,8 @@ internal sealed class Replies
     /// <summary>The extents of a range from the request's offset on; a fault where the backend gave what cannot be.</summary>
     public Fault? TryPostBlockStatus(in RequestHeader request, long length, List<Extent> extents)
     {
-        if (extents.Count == 0 || extents.Count > LargestExtentCount)
+        int limit = (request.Flags & NbdCommandFlags.ReqOne) != 0 ? 1 : LargestExtentCount;
+        if (extents.Count == 0 || extents.Count > limit)
             return new Fault(NbdErrno.Io, "the backend gave no usable extents");
         bool extended = Mode == HeaderMode.Extended;
         int size = BlockStatusChunk.HeadSize(extended) + (BlockStatusChunk.DescriptorSize(extended) * extents.Count);
@@ -104,7 +108,7 @@ internal sealed class Replies
                 return new Fault(NbdErrno.Io, "the backend gave no usable extents");
             }
 
-            BlockStatusChunk.WriteDescriptor(place, extended, (ulong)extent.Length, (ulong)extent.Kind);
+            BlockStatusChunk.WriteDescriptor(place, extended, (ulong)extent.Length, (ulong)(extent.Kind & KindsOnTheWire));
             place = place[BlockStatusChunk.DescriptorSize(extended)..];
             at += extent.Length;
         }

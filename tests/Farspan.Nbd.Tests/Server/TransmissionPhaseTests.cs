@@ -488,6 +488,29 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(NbdErrno.Io, last.Request(NbdCommand.BlockStatus, 0, Size).Error);
     }
 
+    [Theory(Timeout = 30_000)]
+    [InlineData(HeaderForm.Structured)]
+    [InlineData(HeaderForm.Extended)]
+    public async Task BlockStatus_TellsOnlyWhatTheProtocolHasBitsFor(HeaderForm form)
+    {
+        await using var backend = new ScriptedBackend(Size, typeof(IExtentSource)) { Extents = (offset, length) => [new Extent(offset, length, (ExtentKind)(-2))] };
+        await using var harness = new ServerHarness(backend);
+        var client = harness.Connect();
+        client.Go(form, contexts: true);
+        Assert.Equal([(Size, 2UL)], client.Request(NbdCommand.BlockStatus, 0, Size).Extents);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task BlockStatus_OfOne_NeverGivesMore()
+    {
+        await using var backend = new TalkativeBackend();
+        await using var harness = new ServerHarness(backend);
+        var client = harness.Connect();
+        client.Go(contexts: true);
+        Assert.Equal(2, client.Request(NbdCommand.BlockStatus, 0, 1024).Extents.Count);
+        Assert.Equal(NbdErrno.Io, client.Request(NbdCommand.BlockStatus, 0, 1024, default, NbdCommandFlags.ReqOne).Error);
+    }
+
     [Fact(Timeout = 30_000)]
     public async Task BlockStatus_OfMoreExtentsThanFit_StopsEarly()
     {
