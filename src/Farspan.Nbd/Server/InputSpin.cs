@@ -4,15 +4,15 @@ namespace Farspan.Nbd.Server;
 /// Looks for input a short while before a receive that would wait. A client that answers each reply with its next request then finds the
 /// thread awake, which spares half of the wake-ups of a round trip (docs/decisions/0030). One connection's receiving thread only.
 /// </summary>
-internal sealed class InputSpin(ByteChannel channel)
+internal sealed class InputSpin(ByteChannel channel, int processors)
 {
     /// <summary>Looks, of a third of a microsecond or so each: about what one wake-up costs.</summary>
-    private const int MostLooks = 100;
+    public const int MostLooks = 100;
 
     /// <summary>In vain so often in a row, it is left alone but for a try now and then.</summary>
-    private const int MostMisses = 3;
+    public const int MostMisses = 3;
 
-    private const int ReceivesBetweenTries = 64;
+    public const int ReceivesBetweenTries = 64;
 
     /// <summary>Threads that look at one time, of all servers: never more than half of the processors, which others need too.</summary>
     private static int _looking;
@@ -25,7 +25,7 @@ internal sealed class InputSpin(ByteChannel channel)
     {
         if (_misses >= MostMisses && --_pause > 0)
             return;
-        if (Interlocked.Increment(ref _looking) * 2 <= Environment.ProcessorCount)
+        if (Interlocked.Increment(ref _looking) * 2 <= processors)
             Look();
         Interlocked.Decrement(ref _looking);
     }

@@ -36,7 +36,7 @@ internal sealed class RequestReader : IDisposable
         _flight = flight;
         _progress = progress;
         _outbox = outbox;
-        _spin = channel.KnowsInput ? new InputSpin(channel) : null;
+        _spin = channel.KnowsInput ? new InputSpin(channel, Environment.ProcessorCount) : null;
         _block = pool.Rent(FirstBlock);
     }
 
