@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Farspan.Backends;
 using Farspan.Nbd.Client;
+using Farspan.TestKit;
 using Farspan.TestKit.Contracts;
 using Xunit;
 
@@ -60,7 +61,7 @@ public sealed class CutAtEveryByteTests
     public async Task LineThatFallsSilent_IsATimeOut_AndTheNextAttemptWorks(bool cutsAnswers)
     {
         // Each silence costs time-outs, so a usual run tries every third byte.
-        int step = Environment.GetEnvironmentVariable("FARSPAN_LONG") == "1" ? 1 : 3;
+        int step = LongRun.IsAskedFor ? 1 : 3;
         long whole = await LengthAsync(cutsAnswers);
         await ForEachAsync(whole / step, atOnce: 32, async index =>
         {

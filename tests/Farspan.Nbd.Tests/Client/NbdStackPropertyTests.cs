@@ -1,6 +1,7 @@
 using Farspan.Backends;
 using Farspan.Nbd.Client;
 using Farspan.Stages;
+using Farspan.TestKit;
 using Farspan.TestKit.Contracts;
 using Xunit;
 
@@ -9,7 +10,7 @@ namespace Farspan.Nbd.Tests.Client;
 /// <summary>Random steps, one after the other and many at once, through our client and our server over stacks of stages, against a plain array.</summary>
 public sealed class NbdStackPropertyTests
 {
-    private const int TimeLimit = 120_000;
+    private const int TimeLimit = 300_000;
     private const int Size = 2 << 20;
 
     public static TheoryData<string> Stacks => new("memory", "blocks", "blocks, any access", "checksums", "client of a server", "small requests", "one request at a time", "many connections");
@@ -19,7 +20,7 @@ public sealed class NbdStackPropertyTests
     public async Task Steps_OneAfterTheOther_MatchTheModel(string stack)
     {
         await using var opened = await OpenAsync(stack);
-        for (int seed = 1; seed <= 3; seed++)
+        for (int seed = 1; seed <= LongRun.Rounds(3); seed++)
         {
             await opened.ClearAsync();
             await new BackendModelRunner(opened.Client, seed, opened.Alignment).RunAsync(250);
@@ -31,7 +32,7 @@ public sealed class NbdStackPropertyTests
     public async Task Steps_OfManyWorkersAtOnce_MatchTheModel(string stack)
     {
         await using var opened = await OpenAsync(stack);
-        for (int seed = 10; seed <= 16; seed++)
+        for (int seed = 1; seed <= LongRun.Rounds(7); seed++)
         {
             await opened.ClearAsync();
             await new BackendModelRunner(opened.Client, seed, opened.Alignment).RunConcurrentAsync(workers: 12, stepsEach: 40);

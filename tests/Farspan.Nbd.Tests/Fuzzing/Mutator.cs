@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Farspan.TestKit;
 
 namespace Farspan.Nbd.Tests.Fuzzing;
 
@@ -11,10 +12,11 @@ internal sealed class Mutator(int seed)
     private readonly Random _random = new(seed);
 
     /// <summary>
-    /// How many cases a fuzz test of <paramref name="usual"/> cases runs: more where FARSPAN_FUZZ_CASES says so (a number of cases).
+    /// How many cases a fuzz test of <paramref name="usual"/> cases runs: more in a long run, and where FARSPAN_FUZZ_CASES says so (a number of
+    /// cases).
     /// </summary>
     public static int Cases(int usual)
-        => int.TryParse(Environment.GetEnvironmentVariable("FARSPAN_FUZZ_CASES"), out int asked) ? Math.Max(usual, asked) : usual;
+        => int.TryParse(Environment.GetEnvironmentVariable("FARSPAN_FUZZ_CASES"), out int asked) ? Math.Max(usual, asked) : LongRun.Rounds(usual);
 
     public int Next(int limit) => _random.Next(limit);
 

@@ -105,7 +105,7 @@ public abstract partial class BackendContract
 
         // Off xunit's context: FsCheck blocks its thread while the steps run.
         await Task.Run(() => Check.One(
-            Config.QuickThrowOnFailure.WithMaxTest(ModelRuns),
+            Config.QuickThrowOnFailure.WithMaxTest(LongRun.Rounds(ModelRuns)),
             Prop.ForAll(runs, steps => RunStepsAsync(steps, (long)blocks * Alignment).GetAwaiter().GetResult())));
     }
 
