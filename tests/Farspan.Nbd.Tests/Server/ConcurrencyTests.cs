@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Farspan.Backends;
 using Farspan.Nbd.Protocol;
 using Farspan.Nbd.Server;
+using Farspan.TestKit.Time;
 using Xunit;
 
 namespace Farspan.Nbd.Tests.Server;
@@ -203,14 +204,25 @@ public sealed class ConcurrencyTests
     [InlineData(false)]
     public async Task SilentClient_IsDroppedAfterTheHandshakeTimeout(bool overSocket)
     {
+        var clock = new VirtualTimeProvider();
         await using var harness = new ServerHarness(
-            new MemoryBackend(Size), new NbdServerOptions { HandshakeTimeout = TimeSpan.FromMilliseconds(300) });
-        var silent = harness.Connect(overSocket);
-        silent.Receive(18);
-        silent.AssertClosed();
+            new MemoryBackend(Size), new NbdServerOptions { Clock = clock, HandshakeTimeout = TimeSpan.FromSeconds(10) });
+
+        // Its first answer says that the server knows it to be past the handshake.
         var busy = harness.Connect(overSocket);
         busy.Go();
-        await Task.Delay(600);
+        Assert.Equal(NbdErrno.Ok, busy.Read(0, 512, out _));
+        var silent = harness.Connect(overSocket);
+        silent.Receive(18);
+        clock.Advance(TimeSpan.FromSeconds(9));
+        Assert.Equal(2, harness.Server.ConnectionCount);
+        await EventuallyAsync(() =>
+        {
+            clock.Advance(TimeSpan.FromSeconds(1));
+            return harness.Server.ConnectionCount == 1;
+        });
+        silent.AssertClosed();
+        clock.Advance(TimeSpan.FromSeconds(100));
         Assert.Equal(NbdErrno.Ok, busy.Read(0, 512, out _));
     }
 
@@ -248,7 +260,9 @@ public sealed class ConcurrencyTests
     public async Task ClientThatReadsSlowly_IsNotDropped()
     {
         await using var backend = new ScriptedBackend(8 << 20);
-        await using var harness = new ServerHarness(backend, Impatient);
+
+        // Longer in all than the server waits for one piece, and each pause far shorter: a machine that does much at once stretches them.
+        await using var harness = new ServerHarness(backend, new NbdServerOptions { StallTimeout = TimeSpan.FromSeconds(2) });
         var client = harness.Connect();
         client.Go(HeaderForm.Simple);
         client.SendRequest(NbdCommand.Read, 0, 4 << 20);
@@ -258,7 +272,7 @@ public sealed class ConcurrencyTests
             int count = Math.Min(256 << 10, total - received);
             client.Receive(count);
             received += count;
-            await Task.Delay(60);
+            await Task.Delay(150);
         }
 
         Assert.Equal(NbdErrno.Ok, client.Read(0, 512, out _));
