@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using Farspan.Backends;
 using Farspan.Nbd.Protocol;
 
@@ -9,7 +8,7 @@ namespace Farspan.Nbd.Client;
 /// a request sends it himself, with all that others queued meanwhile, as long as what was not answered yet surely fits the socket's buffer;
 /// else a sender thread does, so that no caller ever waits in a send. State is under the link's gate.
 /// </summary>
-internal sealed class ClientConnection : IReplyTarget
+internal sealed partial class ClientConnection
 {
     private const int SlotBits = 10;
 
@@ -23,9 +22,11 @@ internal sealed class ClientConnection : IReplyTarget
     private readonly TaskCompletionSource _drained = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private NbdLink? _link;
-    private NbdRequest? _borrowed;
+    private BackendException? _broken;
     private ulong _uses;
-    private bool _isRetired;
+    private long _quietSince;
+    private long _arrivalsSeen;
+    private long _progressSeen;
     private bool _wantsPump;
 
     private ClientConnection(NbdTransport transport, ExportDescription export, NbdClientOptions options)
@@ -33,7 +34,7 @@ internal sealed class ClientConnection : IReplyTarget
         _transport = transport;
         _options = options;
         Export = export;
-        _wire = new WireReader(transport.Stream);
+        _wire = new WireReader(transport);
         _slots = new ReplySlot[options.RequestsPerConnection];
         _free = new Stack<ReplySlot>(_slots.Length);
         for (int i = _slots.Length - 1; i >= 0; i--)
@@ -46,21 +47,33 @@ internal sealed class ClientConnection : IReplyTarget
     /// <summary>Slots in use, those of callers who gave up included.</summary>
     public int ActiveCount => _slots.Length - _free.Count;
 
-    /// <summary>Slots of callers who gave up, whose replies are still to come.</summary>
-    public int AbandonedCount { get; private set; }
-
-    public bool HasRoom => _free.Count > 0 && !_isRetired && Failure is null;
+    public bool HasRoom => _free.Count > 0 && !IsRetired && !IsLost;
 
     /// <summary>Why the connection is no good any more, or null.</summary>
     public BackendException? Failure { get; private set; }
 
-    /// <summary>Grows with everything that arrives.</summary>
-    public long Arrivals => _wire.Arrivals;
+    /// <summary>Whether it failed, or was ended and is about to fail.</summary>
+    public bool IsLost => Failure is not null || _broken is not null;
+
+    /// <summary>Whether it takes no more requests.</summary>
+    public bool IsRetired { get; private set; }
+
+    /// <summary>Requests that wait for a place in this connection and no other. Gate held.</summary>
+    public RequestQueue Waiting { get; } = new();
+
+    /// <summary>The number of the last change that was acknowledged over this connection. Gate held.</summary>
+    public long LastChange { get; set; }
+
+    /// <summary>The changes that flushes over this connection have made durable: all that it acknowledged up to this number. Gate held.</summary>
+    public long FlushedTo { get; set; }
+
+    /// <summary>Whether it acknowledged changes that no flush over it has followed. Gate held.</summary>
+    public bool IsDirty => LastChange > FlushedTo;
 
     /// <summary>Completes when a retired connection has nothing on the way any more, or failed.</summary>
     public Task Drained => _drained.Task;
 
-    /// <summary>Completes when the threads are gone and the stream is closed.</summary>
+    /// <summary>Completes when no thread uses the connection any more and the stream is closed.</summary>
     public Task Ended => _ended.Task;
 
     internal NbdLink Link => _link!;
@@ -83,11 +96,12 @@ internal sealed class ClientConnection : IReplyTarget
                 }
                 catch (Exception error)
                 {
-                    opened.SetException(error);
+                    opened.TrySetException(error);
                     return;
                 }
 
-                opened.SetResult(connection);
+                if (!opened.TrySetResult(connection))
+                    connection.Discard();
                 connection.ReadReplies();
             })
         {
@@ -95,7 +109,7 @@ internal sealed class ClientConnection : IReplyTarget
             Name = "nbd replies",
         };
         thread.Start();
-        return opened.Task;
+        return NbdOpening.WaitAsync(opened, options, cancellationToken);
     }
 
     /// <summary>Begins to take requests for <paramref name="link"/>.</summary>
@@ -115,6 +129,8 @@ internal sealed class ClientConnection : IReplyTarget
     /// <summary>Puts a request into a free slot. Gate held, <see cref="HasRoom"/>. True where the caller must call <see cref="Pump"/> after the gate.</summary>
     public bool Assign(NbdRequest request)
     {
+        if (ActiveCount == 0)
+            NoteSign(_options.Clock.GetTimestamp());
         var slot = _free.Pop();
         slot.Begin(request.Command, request.Offset, request.Length, request.ExtentLimit);
         slot.IsActive = true;
@@ -124,24 +140,26 @@ internal sealed class ClientConnection : IReplyTarget
         request.Place = RequestPlace.Sent;
         request.Connection = this;
         request.Slot = slot;
-        request.ArrivalsBefore = _wire.Arrivals;
         return _sender.Enqueue(slot);
     }
 
     /// <summary>Sends what is queued. Only for who was told to by <see cref="Assign"/>.</summary>
     public void Pump() => _sender.Pump();
 
-    /// <summary>Takes the caller out of a slot. Gate held. The slot stays in use until its reply was read past, unless nothing was sent.</summary>
+    /// <summary>
+    /// Takes the caller out of a slot, after which his buffer is not touched. Gate held. The slot stays in use until its reply was read past,
+    /// unless nothing was sent.
+    /// </summary>
     public void Abandon(ReplySlot slot)
     {
-        slot.Request = null;
-        AbandonedCount++;
+        _sender.Detach(slot);
+        lock (_delivery)
+            slot.Request = null;
     }
 
     /// <summary>Frees a slot whose request was given up before it was sent, for the next who waits. Gate held, by the sender.</summary>
     internal void FreeUnsent(ReplySlot slot)
     {
-        AbandonedCount--;
         slot.SendCost = 0;
         Free(slot);
         Link.Dispatch(this);
@@ -150,36 +168,41 @@ internal sealed class ClientConnection : IReplyTarget
     /// <summary>Takes no more requests. Gate held.</summary>
     public void Retire()
     {
-        _isRetired = true;
+        IsRetired = true;
         if (ActiveCount == 0 || Failure is not null)
             _drained.TrySetResult();
     }
 
-    /// <summary>Says good-bye to the server: after what is queued, DISC is sent. Then the server closes the connection, or <see cref="Abort"/> does.</summary>
+    /// <summary>Whether a request that changes bytes is on the way, a caller waiting for it or not. Gate held.</summary>
+    public bool HasChangesUnderWay
+        => Array.Exists(_slots, static s => s.IsActive && s.Command is NbdCommand.Write or NbdCommand.WriteZeroes or NbdCommand.Trim);
+
+    /// <summary>
+    /// Whether answers are due and the peer gave no sign of life for <paramref name="limit"/> ticks: nothing came, and nothing that waits to be sent
+    /// was taken. Gate held, by the timer.
+    /// </summary>
+    public bool IsSilent(long now, long limit)
+    {
+        bool sends = _sender.IsSending && _sender.Progress != _progressSeen;
+        if (ActiveCount == 0 || sends || _wire.Arrivals != _arrivalsSeen)
+            NoteSign(now);
+        _progressSeen = _sender.Progress;
+        return now - _quietSince > limit;
+    }
+
+    /// <summary>Says good-bye to the server: after what is queued, DISC is sent. Then the server closes the connection, or <see cref="Break"/> does.</summary>
     public void Disconnect() => _sender.Disconnect();
 
-    /// <summary>Ends the connection at once; the reading thread finds out and fails it.</summary>
-    public void Abort() => _transport.Abort();
-
-    /// <summary>Takes the connection out of use and its requests back to the link. The first failure counts. Not under the gate.</summary>
-    public void Fail(BackendException failure)
+    /// <summary>Ends the connection at once; the reading thread finds out and fails it, with this reason. The first reason counts. Not under the gate.</summary>
+    public void Break(BackendException reason)
     {
         lock (Gate)
-        {
-            if (Failure is not null)
-                return;
-            Failure = failure;
-            _drained.TrySetResult();
-            _sender.Stop();
-            Link.OnLost(this);
-        }
-
+            _broken ??= reason;
         _transport.Abort();
     }
 
     /// <summary>
-    /// Takes the requests out of the slots of a failed connection, in no order. Gate held. Answers that were received before and are parsed
-    /// after that find nobody: their requests are on their way elsewhere.
+    /// Takes the requests out of the slots of a failed connection, in no order. Gate held, by the reading thread.
     /// </summary>
     public void TakeRequests(List<NbdRequest> requests)
     {
@@ -201,130 +224,21 @@ internal sealed class ClientConnection : IReplyTarget
         }
     }
 
-    public ReplySlot? Find(ulong cookie)
-    {
-        int index = (int)(cookie & ((1 << SlotBits) - 1));
-        if (index >= _slots.Length)
-            return null;
-        var slot = _slots[index];
-        return slot.IsOnWire && slot.Cookie == cookie ? slot : null;
-    }
-
-    public Memory<byte> Borrow(ReplySlot slot)
-    {
-        lock (Gate)
-        {
-            _borrowed = slot.Request;
-            if (_borrowed is null)
-                return default;
-            _borrowed.Pins++;
-            return _borrowed.Target;
-        }
-    }
-
-    public void GiveBack(ReplySlot slot)
-    {
-        if (_borrowed is null)
-            return;
-        lock (Gate)
-            Link.Unpin(_borrowed);
-        _borrowed = null;
-    }
-
-    public void Finish(ReplySlot slot)
-    {
-        if (slot.Error == NbdErrno.Shutdown)
-            throw new BackendException(BackendError.Disconnected, $"{_options.Name} is shutting down.");
-        NbdRequest? request;
-        Exception? failure = null;
-        bool mayComplete = false;
-        lock (Gate)
-        {
-            if (Failure is not null)
-                throw Failure;
-            request = slot.Request;
-            if (request is null)
-            {
-                AbandonedCount--;
-                if (slot.Command == NbdCommand.Flush && slot.Error != NbdErrno.Ok)
-                    Link.NoteFailedFlush();
-            }
-            else
-            {
-                if (slot.Error != NbdErrno.Ok)
-                    failure = Failed(request, slot);
-                else
-                    request.Extents?.AddRange(slot.Extents);
-                mayComplete = Link.Settle(request, ref failure);
-            }
-
-            Free(slot);
-            _wantsPump |= Link.Dispatch(this);
-        }
-
-        if (mayComplete)
-            request!.Complete(failure);
-    }
-
     private void Free(ReplySlot slot)
     {
+        _sender.Detach(slot);
         slot.Request = null;
         slot.IsActive = false;
         slot.IsOnWire = false;
         _sender.OnAnswered(slot);
         _free.Push(slot);
-        if (_isRetired && ActiveCount == 0)
+        if (IsRetired && ActiveCount == 0)
             _drained.TrySetResult();
     }
 
-    private BackendException Failed(NbdRequest request, ReplySlot slot)
+    private void NoteSign(long now)
     {
-        string what = request.Command == NbdCommand.Flush
-            ? "Flush"
-            : $"{request.Command} of {request.Length} bytes at {request.Offset}";
-        string reason = Enum.IsDefined(slot.Error) ? $"{slot.Error}" : $"error {(uint)slot.Error}";
-        return new BackendException(NbdFailure.FromErrno(slot.Error), $"{what} on {_options.Name} failed: {reason}{slot.ErrorText}.");
-    }
-
-    private void ReadReplies()
-    {
-        if (_start.Task.GetAwaiter().GetResult() is null)
-        {
-            _transport.Dispose();
-            return;
-        }
-
-        BackendException failure;
-        try
-        {
-            var replies = new ReplyReader(_wire, this, Export);
-            while (true)
-            {
-                replies.ReadMessage();
-                if (_wantsPump)
-                {
-                    _wantsPump = false;
-                    Pump();
-                }
-            }
-        }
-        catch (BackendException error)
-        {
-            failure = error;
-        }
-        catch (Exception error) when (error is IOException or SocketException or ObjectDisposedException)
-        {
-            string how = error is EndOfStreamException ? "the server closed it" : error.Message.TrimEnd('.');
-            failure = new BackendException(BackendError.Disconnected, $"The connection to {_options.Name} was lost: {how}.", error);
-        }
-        catch (Exception error)
-        {
-            failure = new BackendException(BackendError.InputOutput, $"The client of {_options.Name} failed: {error.Message}", error, isTransient: false);
-        }
-
-        Fail(failure);
-        _sender.Join();
-        _transport.Dispose();
-        _ended.TrySetResult();
+        _quietSince = now;
+        _arrivalsSeen = _wire.Arrivals;
     }
 }

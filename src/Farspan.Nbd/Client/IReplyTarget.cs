@@ -6,7 +6,10 @@ internal interface IReplyTarget
     /// <summary>The slot that a cookie belongs to, or null where no request with that cookie is on the wire.</summary>
     ReplySlot? Find(ulong cookie);
 
-    /// <summary>The caller's buffer for a read; from now until <see cref="GiveBack"/> the caller does not get it back. Empty where the caller gave up.</summary>
+    /// <summary>
+    /// The caller's buffer for a read; until <see cref="GiveBack"/>, on the same thread, who gives up has to wait, so nothing else may be waited
+    /// for meanwhile. Empty where the caller gave up.
+    /// </summary>
     Memory<byte> Borrow(ReplySlot slot);
 
     /// <summary>The buffer is not touched any more.</summary>

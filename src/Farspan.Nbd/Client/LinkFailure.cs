@@ -11,7 +11,7 @@ internal static class LinkFailure
     public static BackendException NoConnection(NbdClientOptions options, BackendException? cause, bool isClosing)
     {
         if (isClosing)
-            return new BackendException(BackendError.Disconnected, $"{options.Name} was closed before it answered.", cause, isTransient: false);
+            return Closed(options);
         var error = cause?.Error is null or BackendError.Protocol ? BackendError.Disconnected : cause.Error;
         return new BackendException(
             error, $"No connection to {options.Name}. {cause?.Message ?? "It was lost."}", cause, isTransient: cause?.IsTransient ?? true);
@@ -21,6 +21,27 @@ internal static class LinkFailure
         => new(
             BackendError.TimedOut,
             $"{request.Command} of {request.Length} bytes at {request.Offset} on {options.Name}: no answer within {options.RequestTimeout.TotalSeconds:0.###} s.");
+
+    public static BackendException Silent(NbdClientOptions options)
+        => new(BackendError.Disconnected, $"The connection to {options.Name} was given up: nothing came for {options.RequestTimeout.TotalSeconds:0.###} s.");
+
+    public static BackendException Lost(NbdClientOptions options)
+        => new(BackendError.Disconnected, $"The connection to {options.Name} was lost.");
+
+    public static BackendException Closed(NbdClientOptions options)
+        => new(BackendError.Disconnected, $"{options.Name} was closed before it answered.", isTransient: false);
+
+    public static BackendException Fault(NbdClientOptions options, Exception error)
+        => new(
+            BackendError.InputOutput, $"The client of {options.Name} failed and cannot go on; open it again. {error.Message}", error, isTransient: false);
+
+    /// <summary>For a flush, a read or a status that would touch bytes which could not be written again.</summary>
+    public static BackendException LostRange(NbdClientOptions options, NbdRequest request, (long Start, long End) range, BackendException cause)
+        => new(
+            cause.Error,
+            $"{request.Command} on {options.Name}: bytes {range.Start} to {range.End - 1} were acknowledged and not flushed when the connection was lost, and the server refuses to take them again. Write them again. {cause.Message}",
+            cause,
+            isTransient: false);
 
     public static BackendException NoRoom(NbdClientOptions options, BackendException? cause)
         => new(

@@ -34,16 +34,26 @@ public static class NbdClient
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        return await Task.Factory.StartNew(
-            () =>
+        var asked = new TaskCompletionSource<T>(TaskCreationOptions.RunContinuationsAsynchronously);
+        var thread = new Thread(() =>
+        {
+            try
             {
                 var (transport, answer) = NbdOpening.Run(options, (transport, options) => Talk(transport, options, ask), cancellationToken);
                 transport.Dispose();
-                return answer;
-            },
-            CancellationToken.None,
-            TaskCreationOptions.LongRunning,
-            TaskScheduler.Default);
+                asked.TrySetResult(answer);
+            }
+            catch (Exception error)
+            {
+                asked.TrySetException(error);
+            }
+        })
+        {
+            IsBackground = true,
+            Name = "nbd question",
+        };
+        thread.Start();
+        return await NbdOpening.WaitAsync(asked, options, cancellationToken);
     }
 
     private static T Talk<T>(NbdTransport transport, NbdClientOptions options, Func<ClientHandshake, NbdClientOptions, T> ask)

@@ -60,13 +60,9 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
     public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         Check(offset, buffer.Length);
-        if (buffer.Length > _part)
-            return ReadPartsAsync(offset, buffer, cancellationToken);
         if (buffer.IsEmpty)
             return default;
-        var request = _link.Rent();
-        request.PrepareRead(offset, buffer);
-        return Submit(request, cancellationToken);
+        return buffer.Length <= _part ? ReadPart(offset, buffer, cancellationToken) : ReadPartsAsync(offset, buffer, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -74,22 +70,9 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
     {
         Check(offset, buffer.Length);
         RefuseIfReadOnly();
-        if (buffer.Length > _part)
-            return WritePartsAsync(offset, buffer, cancellationToken);
         if (buffer.IsEmpty)
             return default;
-        if (!_link.KeepsWrites)
-        {
-            var request = _link.Rent();
-            request.PrepareWrite(offset, buffer);
-            return Submit(request, cancellationToken);
-        }
-
-        if (cancellationToken.IsCancellationRequested)
-            return ValueTask.FromCanceled(cancellationToken);
-        return _link.TryReserve(buffer.Length, out var kept)
-            ? WriteKept(kept, offset, buffer, cancellationToken)
-            : WriteWhenRoomAsync(offset, buffer, cancellationToken);
+        return buffer.Length <= _part ? WritePart(offset, buffer, cancellationToken) : WritePartsAsync(offset, buffer, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -99,9 +82,7 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
         ObjectDisposedException.ThrowIf(_link.IsClosing, this);
         if (!_link.Export.Can(NbdTransmissionFlags.SendFlush) || IsReadOnly)
             return cancellationToken.IsCancellationRequested ? ValueTask.FromCanceled(cancellationToken) : default;
-        var request = _link.Rent();
-        request.Prepare(NbdCommand.Flush, NbdCommandFlags.None, 0, 0);
-        return Submit(request, cancellationToken);
+        return _link.FlushAsync(isForRoom: false, cancellationToken);
     }
 
     /// <inheritdoc/>
@@ -137,7 +118,7 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
         var found = new List<Extent>();
         var request = _link.Rent();
         request.PrepareStatus(offset, Math.Min(length, MaximumStatusRange), limit, found);
-        await Submit(request, cancellationToken);
+        await _link.RunAsync(request, only: null, cancellationToken);
         foreach (var extent in found)
             extents.Add(extent);
     }
@@ -151,7 +132,7 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
             || (typeof(TCapability) == typeof(ITrim) && export.Can(NbdTransmissionFlags.SendTrim) && !IsReadOnly)
             || (typeof(TCapability) == typeof(IZero) && export.Can(NbdTransmissionFlags.SendWriteZeroes) && !IsReadOnly)
             || (typeof(TCapability) == typeof(IExtentSource) && export.AllocationContext is not null)
-            || (typeof(TCapability) == typeof(IConcurrentWriters) && export.Can(NbdTransmissionFlags.CanMultiConn));
+            || (typeof(TCapability) == typeof(IConcurrentWriters) && _link.CanMultiConnect);
         return has ? this as TCapability : null;
     }
 
@@ -161,18 +142,29 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
     /// </summary>
     public ValueTask DisposeAsync() => _supervisor.DisposeAsync();
 
-    private ValueTask Submit(NbdRequest request, CancellationToken cancellationToken)
+    /// <summary>One request; throws nothing, since other parts of the same call may be using the caller's buffer.</summary>
+    private ValueTask ReadPart(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
-        if (cancellationToken.IsCancellationRequested && request.Kept is null)
+        var request = _link.Rent();
+        request.PrepareRead(offset, buffer);
+        return _link.RunAsync(request, only: null, cancellationToken);
+    }
+
+    /// <summary>One request; throws nothing, since other parts of the same call may be using the caller's buffer.</summary>
+    private ValueTask WritePart(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        if (!_link.KeepsWrites)
         {
-            request.Discard();
-            return ValueTask.FromCanceled(cancellationToken);
+            var request = _link.Rent();
+            request.PrepareWrite(offset, buffer);
+            return _link.RunAsync(request, only: null, cancellationToken);
         }
 
-        short version = request.Version;
-        _link.Submit(request);
-        request.Watch(cancellationToken);
-        return new ValueTask(request, version);
+        if (cancellationToken.IsCancellationRequested)
+            return ValueTask.FromCanceled(cancellationToken);
+        return _link.TryReserve(buffer.Length, out var kept)
+            ? WriteKept(kept, offset, buffer, cancellationToken)
+            : WriteWhenRoomAsync(offset, buffer, cancellationToken);
     }
 
     private ValueTask WriteKept(UnflushedWrite kept, long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
@@ -183,7 +175,7 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
         var request = _link.Rent();
         request.PrepareWrite(offset, kept.Data);
         request.Kept = kept;
-        return Submit(request, cancellationToken);
+        return _link.RunAsync(request, only: null, cancellationToken);
     }
 
     private async ValueTask WriteWhenRoomAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
@@ -195,7 +187,7 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
         for (int i = 0; i < parts.Length; i++)
         {
             int start = i * _part;
-            parts[i] = ReadAsync(offset + start, buffer.Slice(start, Math.Min(_part, buffer.Length - start)), cancellationToken).AsTask();
+            parts[i] = ReadPart(offset + start, buffer.Slice(start, Math.Min(_part, buffer.Length - start)), cancellationToken).AsTask();
         }
 
         await Task.WhenAll(parts);
@@ -207,7 +199,7 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
         for (int i = 0; i < parts.Length; i++)
         {
             int start = i * _part;
-            parts[i] = WriteAsync(offset + start, buffer.Slice(start, Math.Min(_part, buffer.Length - start)), cancellationToken).AsTask();
+            parts[i] = WritePart(offset + start, buffer.Slice(start, Math.Min(_part, buffer.Length - start)), cancellationToken).AsTask();
         }
 
         await Task.WhenAll(parts);
@@ -232,7 +224,7 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
             var request = _link.Rent();
             request.Prepare(command, flags, offset, part);
             request.Kept = kept;
-            await Submit(request, cancellationToken);
+            await _link.RunAsync(request, only: null, cancellationToken);
             offset += part;
             length -= part;
         }

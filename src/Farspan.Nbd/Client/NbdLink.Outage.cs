@@ -20,6 +20,8 @@ internal sealed partial class NbdLink
     private bool _isVoluntary;
     private bool _mayGrow;
     private bool _wantsGrowth;
+    private bool _canMultiConnect;
+    private long _outages;
 
     /// <summary>Has something to read after a connection was lost, one more is wanted, or the link closes.</summary>
     public ChannelReader<bool> Changes => _changes.Reader;
@@ -45,14 +47,37 @@ internal sealed partial class NbdLink
             _others.Remove(other);
     }
 
-    /// <summary>Lets more connections be opened when the load asks for them, or for a while not.</summary>
-    public void AllowGrowth(bool isAllowed)
+    /// <summary>Whether the server, as it was when it was connected to last, lets several connections be used.</summary>
+    public bool CanMultiConnect => Volatile.Read(ref _canMultiConnect);
+
+    /// <summary>The connections in use, and a number that another outage changes.</summary>
+    public (ClientConnection[] Connections, long Outages) InUse()
+    {
+        lock (Gate)
+            return ([.. _connections], _outages);
+    }
+
+    /// <summary>Whether a connection has a change under way that may still be carried out.</summary>
+    public bool ChangesUnderWay(ClientConnection connection)
+    {
+        lock (Gate)
+            return connection.HasChangesUnderWay;
+    }
+
+    /// <summary>Lets a connection take no requests.</summary>
+    public void Retire(ClientConnection connection)
+    {
+        lock (Gate)
+            connection.Retire();
+    }
+
+    /// <summary>An attempt at one more connection is over; after one that failed there is a pause.</summary>
+    public void EndGrowth(bool joined)
     {
         lock (Gate)
         {
-            _mayGrow = isAllowed;
             _wantsGrowth = false;
-            if (!isAllowed)
+            if (!joined)
                 _growAfter = After(GrowthPause);
         }
     }
@@ -63,7 +88,7 @@ internal sealed partial class NbdLink
         get
         {
             lock (Gate)
-                return _wantsGrowth && _isUp && !_isClosing;
+                return _wantsGrowth && _isUp && !_isClosing && _fault is null;
         }
     }
 
@@ -74,9 +99,16 @@ internal sealed partial class NbdLink
         lock (Gate)
         {
             _others.Remove(connection);
-            if (connection.Failure is not null)
+            if (connection.IsLost || _isClosing || _fault is not null)
                 return false;
+
+            // All that is kept was written over this connection again.
+            connection.LastChange = _unflushed is { IsEmpty: false } ? _acknowledged : 0;
             _connections.Add(connection);
+            Volatile.Write(ref _canMultiConnect, connection.Export.Can(NbdTransmissionFlags.CanMultiConn));
+            _mayGrow = _canMultiConnect;
+            _wantsGrowth = false;
+            _growAfter = 0;
             _isUp = true;
             _isVoluntary = false;
             _rewritesFirst = false;
@@ -89,13 +121,13 @@ internal sealed partial class NbdLink
         return true;
     }
 
-    /// <summary>Takes one more connection into use. False where it, or the link, was lost meanwhile.</summary>
-    public bool TryJoin(ClientConnection connection)
+    /// <summary>Takes one more connection into use. False where it was lost, or there was an outage, since <paramref name="outages"/> were counted.</summary>
+    public bool TryJoin(ClientConnection connection, long outages)
     {
         bool pump;
         lock (Gate)
         {
-            if (!_isUp || _isClosing || connection.Failure is not null)
+            if (!_isUp || _isClosing || _outages != outages || connection.IsLost)
                 return false;
             _connections.Add(connection);
             pump = Dispatch(connection);
@@ -121,31 +153,18 @@ internal sealed partial class NbdLink
     public void OnLost(ClientConnection connection)
     {
         var failure = connection.Failure!;
+        NoteLostWrites(connection, failure);
         if (_connections.Remove(connection))
-        {
-            if (_acknowledgedWrites > _flushedWrites && _unflushed is null)
-                _lostWrites ??= failure;
             BeginOutage(failure, isVoluntary: false);
-        }
-
+        TakeWaiting(connection, failure);
         var requests = new List<NbdRequest>();
         connection.TakeRequests(requests);
         foreach (var request in requests)
         {
-            bool resends = failure.Error != BackendError.Protocol && !request.FailsOnLoss;
-            if (request.Pins > 0)
-            {
-                Leave(request, resends ? RequestVerdict.Resend : RequestVerdict.Complete, resends ? null : LinkFailure.Copy(failure));
-            }
-            else if (resends)
-            {
+            if (failure.Error != BackendError.Protocol && !request.FailsOnLoss)
                 Resend(request);
-            }
             else
-            {
-                MarkDone(request);
-                request.Complete(LinkFailure.Copy(failure));
-            }
+                FailOnLoss(request, failure);
         }
     }
 
@@ -155,12 +174,39 @@ internal sealed partial class NbdLink
         _isOutageOver = false;
         _isVoluntary = isVoluntary;
         _outage = reason;
+        _outages++;
         _downSince = _options.Clock.GetTimestamp();
         foreach (var other in _connections)
+        {
             other.Retire();
+            NoteLostWrites(other, reason);
+            TakeWaiting(other, reason);
+        }
+
         _others.AddRange(_connections);
         _connections.Clear();
+        if (_isClosing || _fault is not null)
+            EndOutage();
         _changes.Writer.TryWrite(true);
+    }
+
+    /// <summary>What waited for a place in a connection out of use waits for any, or fails.</summary>
+    private void TakeWaiting(ClientConnection connection, BackendException failure)
+    {
+        while (connection.Waiting.First is { } request)
+        {
+            connection.Waiting.Remove(request);
+            if (request.FailsOnLoss)
+                FailOnLoss(request, failure);
+            else
+                Resend(request);
+        }
+    }
+
+    private void FailOnLoss(NbdRequest request, BackendException failure)
+    {
+        MarkDone(request);
+        request.Complete(LinkFailure.Copy(failure));
     }
 
     /// <summary>Those who wait are told that the connection does not come back; later calls fail at once until it does.</summary>
@@ -184,12 +230,13 @@ internal sealed partial class NbdLink
         return MayWait ? null : NoConnection();
     }
 
-    private bool MayWait => _isUp || (!_isClosing && !_isOutageOver && (_isVoluntary || _options.ReconnectTimeout > TimeSpan.Zero));
+    private bool MayWait => _fault is null && (_isUp || (!_isClosing && !_isOutageOver && (_isVoluntary || _options.ReconnectTimeout > TimeSpan.Zero)));
 
     private void Resend(NbdRequest request)
     {
         request.Slot = null;
         request.Connection = null;
+        request.Only = null;
         if (!request.MetLoss)
             request.Deadline = After(_options.ReconnectTimeout + _options.RequestTimeout);
         request.MetLoss = true;
@@ -212,5 +259,6 @@ internal sealed partial class NbdLink
         _changes.Writer.TryWrite(true);
     }
 
-    private BackendException NoConnection() => LinkFailure.NoConnection(_options, _outage, _isClosing);
+    private BackendException NoConnection()
+        => _fault is null ? LinkFailure.NoConnection(_options, _outage, _isClosing) : LinkFailure.Copy(_fault);
 }

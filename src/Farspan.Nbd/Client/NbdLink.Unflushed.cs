@@ -9,14 +9,15 @@ namespace Farspan.Nbd.Client;
 internal sealed partial class NbdLink
 {
     private readonly UnflushedWrites? _unflushed;
+    private readonly LostRanges _lost = new();
     private readonly bool _tracksWrites;
     private readonly Channel<bool> _roomWanted = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private TaskCompletionSource? _roomChanged;
     private BackendException? _lostWrites;
     private BackendException? _failedFlush;
     private BackendException? _roomFailure;
-    private long _acknowledgedWrites;
-    private long _flushedWrites;
+    private BackendException? _lostCause;
+    private long _acknowledged;
     private bool _rewritesFirst;
 
     /// <summary>Has something to read when a flush is needed to make room.</summary>
@@ -106,19 +107,76 @@ internal sealed partial class NbdLink
             return KeepsWrites ? ReplayPlan.Make(_unflushed.Acknowledged()) : [];
     }
 
+    /// <summary>These pieces were refused for as long as an outage may last: their bytes count as lost until they are written anew.</summary>
+    public void NoteLost(IEnumerable<ReplayPiece> pieces, BackendException cause)
+    {
+        lock (Gate)
+        {
+            _lostCause = cause;
+            foreach (var piece in pieces)
+                _lost.Add(piece.Offset, piece.Length);
+        }
+    }
+
+    /// <summary>A sender does not read what is kept any more. Gate held.</summary>
+    public void EndSending(UnflushedWrite kept)
+    {
+        _unflushed!.EndSending(kept);
+        SignalRoom();
+    }
+
+    /// <summary>Makes durable what was acknowledged before: over every connection that acknowledged some of it.</summary>
+    public ValueTask FlushAsync(bool isForRoom, CancellationToken cancellationToken)
+    {
+        ClientConnection[] dirty = [];
+        lock (Gate)
+        {
+            if (_connections.Count > 1)
+                dirty = [.. _connections.Where(static c => c.IsDirty)];
+        }
+
+        return dirty.Length > 1
+            ? FlushEachAsync(dirty, isForRoom, cancellationToken)
+            : FlushOnAsync(dirty.FirstOrDefault(), isForRoom, cancellationToken);
+    }
+
+    private async ValueTask FlushEachAsync(ClientConnection[] dirty, bool isForRoom, CancellationToken cancellationToken)
+        => await Task.WhenAll(dirty.Select(c => FlushOnAsync(c, isForRoom, cancellationToken).AsTask()));
+
+    private ValueTask FlushOnAsync(ClientConnection? only, bool isForRoom, CancellationToken cancellationToken)
+    {
+        var request = Rent();
+        request.Prepare(NbdCommand.Flush, NbdCommandFlags.None, 0, 0);
+        request.IsForRoom = isForRoom;
+        return RunAsync(request, only, cancellationToken);
+    }
+
     private void Acknowledge(NbdRequest request)
     {
+        var connection = request.Connection!;
+        if (!_lost.IsEmpty)
+            _lost.Remove(request.Offset, request.Length);
+        if (request.FailsOnLoss || !_tracksWrites)
+            return;
+        connection.LastChange = ++_acknowledged;
         if (request.Kept is { } kept)
         {
             request.Kept = null;
-            _unflushed!.Acknowledge(kept);
+            _unflushed!.Acknowledge(kept, _acknowledged);
             if (_unflushed.IsHalfFull || _roomChanged is not null)
                 _roomWanted.Writer.TryWrite(true);
         }
-        else if (_tracksWrites && !request.FailsOnLoss)
+        else if (connection.IsRetired)
         {
-            _acknowledgedWrites++;
+            NoteLostWrites(connection, _outage ?? LinkFailure.Lost(_options));
         }
+    }
+
+    /// <summary>Where nothing is kept, what a connection out of use acknowledged and did not flush may be lost.</summary>
+    private void NoteLostWrites(ClientConnection connection, BackendException cause)
+    {
+        if (!KeepsWrites && connection.IsDirty)
+            _lostWrites ??= cause;
     }
 
     /// <summary>Why a flush is refused without asking the server, or null. Notes what it will cover.</summary>
@@ -132,8 +190,10 @@ internal sealed partial class NbdLink
             return LinkFailure.EarlierFlush(_options, failed);
         }
 
+        if (!_lost.IsEmpty && !request.IsForRoom)
+            return LinkFailure.LostRange(_options, request, _lost.First, _lostCause!);
         if (request.Place == RequestPlace.Idle)
-            request.FlushMark = _unflushed?.Mark ?? _acknowledgedWrites;
+            request.FlushMark = _acknowledged;
 
         // After a flush that failed, a server may have dropped what it could not store and call the next flush a success.
         if (_rewritesFirst && _isUp && KeepsWrites && !_unflushed.IsEmpty)
@@ -144,20 +204,56 @@ internal sealed partial class NbdLink
     /// <summary>A flush failed that nobody waits for any more: the server may call the next one a success all the same.</summary>
     public void NoteFailedFlush() => _rewritesFirst = true;
 
-    private void SettleFlush(NbdRequest request, ref Exception? failure)
+    /// <summary>False where the request goes on elsewhere.</summary>
+    private bool SettleFlush(NbdRequest request, ref Exception? failure, ref ClientConnection? pump)
     {
         if (failure is null && _rewritesFirst && KeepsWrites && !_unflushed.IsEmpty)
             failure = LinkFailure.OtherFlush(_options);
         if (failure is not null)
         {
             _rewritesFirst = true;
-            return;
+            return true;
         }
 
-        _flushedWrites = Math.Max(_flushedWrites, KeepsWrites ? 0 : request.FlushMark);
-        _unflushed?.Release(request.FlushMark);
+        // It says nothing of what a lost connection had acknowledged: that is written again first.
+        var connection = request.Connection!;
+        if (connection.IsRetired)
+        {
+            Resend(request);
+            return false;
+        }
+
+        connection.FlushedTo = Math.Max(connection.FlushedTo, request.FlushMark);
+        long durable = request.FlushMark;
+        foreach (var other in _connections)
+        {
+            if (other.IsDirty)
+                durable = Math.Min(durable, other.FlushedTo);
+        }
+
+        _unflushed?.Release(durable);
         _roomFailure = null;
         SignalRoom();
+        if (!_lost.IsEmpty && !request.IsForRoom)
+            failure = LinkFailure.LostRange(_options, request, _lost.First, _lostCause!);
+        else if (request.Only is null && durable < request.FlushMark)
+            return !FlushNext(request, ref pump);
+        return true;
+    }
+
+    /// <summary>Sends a flush on over the next connection that acknowledged what it is to cover. False where there is none.</summary>
+    private bool FlushNext(NbdRequest request, ref ClientConnection? pump)
+    {
+        foreach (var other in _connections)
+        {
+            if (other.IsDirty && other.FlushedTo < request.FlushMark)
+            {
+                Put(other, request, ref pump);
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private void SignalRoom()

@@ -18,6 +18,7 @@ internal sealed partial class NbdLink
     private readonly List<ClientConnection> _others = [];
     private readonly Stack<NbdRequest> _pool = new();
     private readonly TaskCompletionSource _idle = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private BackendException? _fault;
     private long _sequence;
     private int _outstanding;
     private bool _isUp;
@@ -33,6 +34,7 @@ internal sealed partial class NbdLink
             _unflushed = options.UnflushedBudget > 0 ? new UnflushedWrites((int)options.UnflushedBudget) : null;
         }
 
+        _mayGrow = _canMultiConnect = Export.Can(NbdTransmissionFlags.CanMultiConn);
         first.Start(this);
         _connections.Add(first);
         _isUp = true;
@@ -74,126 +76,105 @@ internal sealed partial class NbdLink
         }
     }
 
-    /// <summary>Sends a request, or lets it wait for its turn. It completes in any case, and nothing is thrown.</summary>
-    public void Submit(NbdRequest request)
+    /// <summary>Submits a request for a caller and lets his token end the wait. Throws nothing.</summary>
+    /// <param name="request">What to ask; it belongs to the link from now on.</param>
+    /// <param name="only">For FLUSH: the connection that it is for, where others have theirs.</param>
+    /// <param name="cancellationToken">The caller's.</param>
+    public ValueTask RunAsync(NbdRequest request, ClientConnection? only, CancellationToken cancellationToken)
     {
+        if (cancellationToken.IsCancellationRequested && request.Kept is null)
+        {
+            request.Discard();
+            return ValueTask.FromCanceled(cancellationToken);
+        }
+
+        short version = request.Version;
+        Submit(request, only);
+        request.Watch(cancellationToken);
+        return new ValueTask(request, version);
+    }
+
+    /// <summary>Sends a request on one connection, which need not be in use. A loss of it fails the request. Throws nothing.</summary>
+    public ValueTask RunOnAsync(ClientConnection connection, NbdRequest request)
+    {
+        short version = request.Version;
+        request.FailsOnLoss = true;
         ClientConnection? pump = null;
-        Exception? failure;
+        BackendException? failure = null;
         lock (Gate)
         {
-            request.Sequence = ++_sequence;
-            request.Deadline = After(_options.RequestTimeout);
-            _outstanding++;
-            failure = _isClosing ? new ObjectDisposedException(nameof(NbdClientBackend)) : Refusal(request);
-            if (failure is not null)
+            Begin(request);
+            if (connection.IsLost || connection.IsRetired)
+            {
+                failure = LinkFailure.Copy(connection.Failure ?? LinkFailure.Lost(_options));
                 MarkDone(request);
-            else if (_isUp && _waiting.IsEmpty && Choose() is { } connection)
-                pump = connection.Assign(request) ? connection : null;
+            }
             else
-                Wait(request);
+            {
+                Put(connection, request, ref pump);
+            }
         }
 
         pump?.Pump();
         if (failure is not null)
             request.Complete(failure);
-    }
-
-    /// <summary>Sends a request on one connection, which may not be in use yet. A loss fails it. False where there is no room.</summary>
-    public bool TrySubmitTo(ClientConnection connection, NbdRequest request)
-    {
-        bool pump;
-        lock (Gate)
-        {
-            if (!connection.HasRoom)
-                return false;
-            request.Sequence = ++_sequence;
-            request.Deadline = After(_options.RequestTimeout);
-            request.FailsOnLoss = true;
-            _outstanding++;
-            pump = connection.Assign(request);
-        }
-
-        if (pump)
-            connection.Pump();
-        return true;
+        return new ValueTask(request, version);
     }
 
     /// <summary>Tells the caller at once that his request failed or was cancelled; what the server still sends for it is read past.</summary>
     public void Abandon(NbdRequest request, Exception failure)
     {
         lock (Gate)
-        {
-            switch (request.Place)
-            {
-                case RequestPlace.Waiting:
-                    _waiting.Remove(request);
-                    break;
-                case RequestPlace.Sent:
-                    request.Connection!.Abandon(request.Slot!);
-                    if (request.Pins == 0)
-                        break;
-                    Leave(request, RequestVerdict.Complete, failure);
-                    return;
-                case RequestPlace.Leaving when request.Verdict == RequestVerdict.Resend:
-                    request.Verdict = RequestVerdict.Complete;
-                    request.Failure = failure;
-                    return;
-                default:
-                    return;
-            }
-
-            MarkDone(request);
-        }
-
-        request.Complete(failure);
+            GiveUp(request, failure);
     }
 
-    /// <summary>The answer came. Gate held. True where the caller completes the request after the gate.</summary>
-    public bool Settle(NbdRequest request, ref Exception? failure)
+    /// <summary>The answer came, and the slot is free. Gate held. True where the caller completes the request after the gate.</summary>
+    public bool Settle(NbdRequest request, ref Exception? failure, ref ClientConnection? pump)
     {
-        if (request.Command == NbdCommand.Flush)
-            SettleFlush(request, ref failure);
-        else if (failure is null && request.Command is NbdCommand.Write or NbdCommand.WriteZeroes)
-            Acknowledge(request);
-        if (request.Pins > 0)
+        switch (request.Command)
         {
-            Leave(request, RequestVerdict.Complete, failure);
-            return false;
+            case NbdCommand.Flush:
+                if (!SettleFlush(request, ref failure, ref pump))
+                    return false;
+                break;
+            case NbdCommand.Write or NbdCommand.WriteZeroes or NbdCommand.Trim when failure is null:
+                Acknowledge(request);
+                break;
+            case NbdCommand.Read or NbdCommand.BlockStatus when failure is null && _lost.Overlaps(request.Offset, request.Length):
+                failure = LinkFailure.LostRange(_options, request, _lost.First, _lostCause!);
+                break;
         }
 
         MarkDone(request);
         return true;
     }
 
-    /// <summary>The buffer of a request is not in use at one place any more. Gate held.</summary>
-    public void Unpin(NbdRequest request)
-    {
-        if (--request.Pins > 0 || request.Place != RequestPlace.Leaving)
-            return;
-        _leaving.Remove(request);
-        var verdict = request.Verdict;
-        request.Verdict = RequestVerdict.None;
-        if (verdict == RequestVerdict.Resend)
-        {
-            Resend(request);
-            return;
-        }
-
-        MarkDone(request);
-        request.Complete(request.Failure);
-    }
-
     /// <summary>Gives waiting requests to a connection with room. Gate held. True where the caller must pump it.</summary>
     public bool Dispatch(ClientConnection connection)
     {
         bool pump = false;
-        while (_isUp && connection.HasRoom && _waiting.First is { } request)
+        while (connection.HasRoom && (connection.Waiting.First ?? (_isUp ? _waiting.First : null)) is { } request)
         {
-            _waiting.Remove(request);
+            request.Queue!.Remove(request);
             pump |= connection.Assign(request);
         }
 
         return pump;
+    }
+
+    /// <summary>The link cannot go on: every call fails with this from now on.</summary>
+    public void Fault(BackendException fault)
+    {
+        ClientConnection[] connections;
+        lock (Gate)
+        {
+            _fault ??= fault;
+            EndOutage();
+            connections = [.. _connections, .. _others];
+        }
+
+        foreach (var connection in connections)
+            connection.Break(fault);
     }
 
     /// <summary>Takes no more requests; returns the connections in use.</summary>
@@ -210,6 +191,70 @@ internal sealed partial class NbdLink
             _changes.Writer.TryWrite(true);
             return [.. _connections];
         }
+    }
+
+    private void Submit(NbdRequest request, ClientConnection? only)
+    {
+        ClientConnection? pump = null;
+        Exception? failure;
+        lock (Gate)
+        {
+            Begin(request);
+            failure = _isClosing ? new ObjectDisposedException(nameof(NbdClientBackend)) : Refusal(request);
+            if (failure is not null)
+            {
+                MarkDone(request);
+            }
+            else if (only is { IsRetired: false, IsLost: false })
+            {
+                request.Only = only;
+                Put(only, request, ref pump);
+            }
+            else if (_isUp && _waiting.IsEmpty && Choose() is { } connection)
+            {
+                pump = connection.Assign(request) ? connection : null;
+            }
+            else
+            {
+                Wait(request);
+            }
+        }
+
+        pump?.Pump();
+        if (failure is not null)
+            request.Complete(failure);
+    }
+
+    private void Begin(NbdRequest request)
+    {
+        request.Sequence = ++_sequence;
+        request.Deadline = After(_options.RequestTimeout);
+        _outstanding++;
+    }
+
+    private static void Put(ClientConnection connection, NbdRequest request, ref ClientConnection? pump)
+    {
+        if (connection.HasRoom && connection.Waiting.IsEmpty)
+        {
+            if (connection.Assign(request))
+                pump = connection;
+            return;
+        }
+
+        request.Place = RequestPlace.Waiting;
+        connection.Waiting.Insert(request);
+    }
+
+    private void GiveUp(NbdRequest request, Exception failure)
+    {
+        if (request.Place == RequestPlace.Waiting)
+            request.Queue!.Remove(request);
+        else if (request.Place == RequestPlace.Sent)
+            request.Connection!.Abandon(request.Slot!);
+        else
+            return;
+        MarkDone(request);
+        request.Complete(failure);
     }
 
     private ClientConnection? Choose()
@@ -232,24 +277,17 @@ internal sealed partial class NbdLink
         _waiting.Insert(request);
     }
 
-    private void Leave(NbdRequest request, RequestVerdict verdict, Exception? failure)
-    {
-        request.Place = RequestPlace.Leaving;
-        request.Slot = null;
-        request.Verdict = verdict;
-        request.Failure = failure;
-        request.Deadline = After(LeavingTime);
-        _leaving.Add(request);
-    }
-
     private void MarkDone(NbdRequest request)
     {
         request.Place = RequestPlace.Done;
         if (request.Kept is { } kept)
         {
             request.Kept = null;
-            _unflushed!.Drop(kept);
-            SignalRoom();
+            if (!request.FailsOnLoss)
+            {
+                _unflushed!.Drop(kept);
+                SignalRoom();
+            }
         }
 
         if (--_outstanding == 0 && _isClosing)

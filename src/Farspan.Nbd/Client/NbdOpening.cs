@@ -6,6 +6,30 @@ namespace Farspan.Nbd.Client;
 /// <summary>Connecting and a blocking conversation on the new stream, within the time for connecting.</summary>
 internal static class NbdOpening
 {
+    /// <summary>
+    /// Waits for what a thread opens, but no longer than the time for connecting and the token allow, though looking up a name cannot be
+    /// interrupted. What the thread comes with later is for the thread to end.
+    /// </summary>
+    public static async Task<T> WaitAsync<T>(TaskCompletionSource<T> opening, NbdClientOptions options, CancellationToken cancellationToken)
+    {
+        using var timer = new CancellationTokenSource(options.ConnectTimeout, options.Clock);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, cancellationToken);
+        try
+        {
+            return await opening.Task.WaitAsync(either.Token);
+        }
+        catch (OperationCanceledException) when (either.IsCancellationRequested)
+        {
+            if (cancellationToken.IsCancellationRequested)
+                opening.TrySetException(new OperationCanceledException(cancellationToken));
+            else
+                opening.TrySetException(TimedOut(options, cause: null));
+        }
+
+        // It may have been there a moment before.
+        return await opening.Task;
+    }
+
     /// <summary>Runs <paramref name="talk"/> on a new stream. On success the caller owns the stream. Blocking.</summary>
     /// <exception cref="BackendException">It failed, or took longer than the options' time for connecting.</exception>
     /// <exception cref="OperationCanceledException">The token ended it.</exception>
@@ -29,10 +53,7 @@ internal static class NbdOpening
             transport?.Dispose();
             cancellationToken.ThrowIfCancellationRequested();
             if (timer.IsCancellationRequested)
-            {
-                throw new BackendException(
-                    BackendError.TimedOut, $"No NBD connection to {options.Endpoint} within {options.ConnectTimeout.TotalSeconds:0.###} s; check that the server runs and can be reached.", error);
-            }
+                throw TimedOut(options, error);
 
             if (error is BackendException failure)
             {
@@ -46,4 +67,10 @@ internal static class NbdOpening
             throw;
         }
     }
+
+    private static BackendException TimedOut(NbdClientOptions options, Exception? cause)
+        => new(
+            BackendError.TimedOut,
+            $"No NBD connection to {options.Endpoint} within {options.ConnectTimeout.TotalSeconds:0.###} s; check that the server runs and can be reached.",
+            cause);
 }

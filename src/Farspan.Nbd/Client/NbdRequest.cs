@@ -6,8 +6,7 @@ namespace Farspan.Nbd.Client;
 
 /// <summary>
 /// One request and the task that its caller waits on; used again after that. All but the completion belongs to the link's gate. The caller's
-/// buffer is his again when the task completes, so a request whose buffer is being sent from or received into at that moment
-/// (<see cref="Pins"/>) only gets its <see cref="Verdict"/>, and completes when the last pin is gone.
+/// buffer is his again when the task completes: who fills or copies it holds a lock that giving up takes too.
 /// </summary>
 internal sealed class NbdRequest(NbdLink link) : IValueTaskSource
 {
@@ -41,19 +40,19 @@ internal sealed class NbdRequest(NbdLink link) : IValueTaskSource
     /// <summary>Whether the connection was lost under it before; the extra time for that is given once.</summary>
     public bool MetLoss { get; set; }
 
-    /// <summary>What had arrived on the connection when it was put there; no more since then means a silent peer.</summary>
-    public long ArrivalsBefore { get; set; }
-
-    /// <summary>For FLUSH: how many writes were acknowledged when it was called, all of which it makes durable.</summary>
+    /// <summary>For FLUSH: how many changes were acknowledged when it was called, all of which it makes durable.</summary>
     public long FlushMark { get; set; }
 
     /// <summary>For FLUSH: whether the client called it itself, to make room for writes.</summary>
     public bool IsForRoom { get; set; }
 
-    /// <summary>For WRITE and WRITE_ZEROES: what is kept until it is flushed.</summary>
+    /// <summary>For FLUSH: the connection that it is for, where other connections have flushes of their own beside it; null where it is for all.</summary>
+    public ClientConnection? Only { get; set; }
+
+    /// <summary>For WRITE and WRITE_ZEROES: what is kept until it is flushed, and holds the payload.</summary>
     public UnflushedWrite? Kept { get; set; }
 
-    /// <summary>Whether a lost connection fails it; else it is sent again.</summary>
+    /// <summary>Whether the client made it up for one connection (writing again, asking for a sign of life): a loss fails it; others are sent again.</summary>
     public bool FailsOnLoss { get; set; }
 
     public RequestPlace Place { get; set; }
@@ -62,12 +61,8 @@ internal sealed class NbdRequest(NbdLink link) : IValueTaskSource
 
     public ReplySlot? Slot { get; set; }
 
-    public int Pins { get; set; }
-
-    public RequestVerdict Verdict { get; set; }
-
-    /// <summary>The failure that goes with a verdict, or null for success.</summary>
-    public Exception? Failure { get; set; }
+    /// <summary>The queue that it waits in.</summary>
+    public RequestQueue? Queue { get; set; }
 
     public NbdRequest? Next { get; set; }
 
@@ -166,7 +161,6 @@ internal sealed class NbdRequest(NbdLink link) : IValueTaskSource
         Place = RequestPlace.Idle;
         Connection = null;
         Slot = null;
-        Verdict = RequestVerdict.None;
-        Failure = null;
+        Only = null;
     }
 }

@@ -3,13 +3,17 @@ using Farspan.Nbd.Protocol;
 
 namespace Farspan.Nbd.Client;
 
-/// <summary>The background of a link: the timer that finds what takes too long, connecting again after a loss, more connections under load, closing.</summary>
+/// <summary>
+/// The background of a link: the timer that finds what takes too long, connecting again after a loss, more connections under load, flushing
+/// for room, closing. What fails there unexpectedly fails the link.
+/// </summary>
 internal sealed class NbdSupervisor : IAsyncDisposable
 {
-    private const int ReplayWidth = 16;
+    /// <summary>The shortest pause between two attempts.</summary>
+    internal static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(20);
 
-    private static readonly TimeSpan DrainTime = TimeSpan.FromSeconds(2);
-    private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(20);
+    /// <summary>How long a server has to close a connection after good-bye.</summary>
+    private static readonly TimeSpan GoodbyeTime = TimeSpan.FromSeconds(1);
 
     private readonly NbdLink _link;
     private readonly NbdClientOptions _options;
@@ -20,6 +24,8 @@ internal sealed class NbdSupervisor : IAsyncDisposable
     private readonly Task _room;
     private Task _growing = Task.CompletedTask;
     private Task? _closing;
+    private TimeSpan _pause;
+    private long _resumedAt;
 
     public NbdSupervisor(NbdLink link, ClientConnection first)
     {
@@ -30,10 +36,16 @@ internal sealed class NbdSupervisor : IAsyncDisposable
             ? Math.Min(_options.RequestTimeout.Ticks, _options.ReconnectTimeout.Ticks)
             : _options.RequestTimeout.Ticks;
         var period = TimeSpan.FromTicks(Math.Clamp(shortest / 8, TimeSpan.TicksPerMillisecond * 5, TimeSpan.TicksPerMillisecond * 250));
-        _timer = _options.Clock.CreateTimer(static l => ((NbdLink)l!).Watch(), link, period, period);
-        link.AllowGrowth(link.Export.Can(NbdTransmissionFlags.CanMultiConn));
-        _loop = Task.Run(RunAsync);
-        _room = Task.Run(KeepRoomAsync);
+        _timer = _options.Clock.CreateTimer(static s => ((NbdSupervisor)s!).Watch(), this, period, period);
+        _loop = Task.Run(() => GuardAsync(RunAsync));
+        _room = Task.Run(() => GuardAsync(() => new RoomKeeper(link).RunAsync(_stop.Token)));
+    }
+
+    /// <summary>The next pause after <paramref name="pause"/>.</summary>
+    internal static TimeSpan Longer(TimeSpan pause, NbdClientOptions options)
+    {
+        var longer = pause == TimeSpan.Zero ? FirstDelay : pause * 2;
+        return longer < options.MaximumReconnectDelay ? longer : options.MaximumReconnectDelay;
     }
 
     /// <summary>Ends the calls that are under way, within the options' time for closing, and takes leave from the server.</summary>
@@ -46,20 +58,30 @@ internal sealed class NbdSupervisor : IAsyncDisposable
     private async Task CloseAsync()
     {
         var connections = _link.BeginClose();
-        using var limit = new CancellationTokenSource(_options.CloseTimeout, _options.Clock);
-        await WithinAsync(_link.Idle, limit.Token);
-        await _stop.CancelAsync();
-        await Task.WhenAll(_loop, _room, _growing);
-        foreach (var connection in connections)
-            connection.Disconnect();
-        var ended = Task.WhenAll(_known.Select(static c => c.Ended));
-        await WithinAsync(ended, limit.Token);
-        foreach (var connection in _known)
-            connection.Abort();
-        await ended;
-        await _link.Idle;
-        await _timer.DisposeAsync();
-        _stop.Dispose();
+        try
+        {
+            using var limit = new CancellationTokenSource(_options.CloseTimeout, _options.Clock);
+            await WithinAsync(_link.Idle, limit.Token);
+            await _stop.CancelAsync();
+            foreach (var connection in connections)
+                connection.Disconnect();
+            await WithinAsync(Task.WhenAll(connections.Select(static c => c.Ended)), limit.Token);
+        }
+        finally
+        {
+            // Nothing here waits for a server: what is connecting is left to its thread, and what is connected ends now.
+            await _stop.CancelAsync();
+            ClientConnection[] known;
+            lock (_known)
+                known = [.. _known];
+            foreach (var connection in known)
+                connection.Break(LinkFailure.Closed(_options));
+            await Task.WhenAll(known.Select(static c => c.Ended));
+            await Task.WhenAll(_loop, _room);
+            await _growing;
+            await _timer.DisposeAsync();
+            _stop.Dispose();
+        }
     }
 
     private static async Task WithinAsync(Task task, CancellationToken limit)
@@ -74,105 +96,110 @@ internal sealed class NbdSupervisor : IAsyncDisposable
         }
     }
 
-    private async Task RunAsync()
+    private void Watch()
     {
         try
         {
-            while (true)
-            {
-                await _link.Changes.ReadAsync(_stop.Token);
-                if (_link.IsClosing)
-                    return;
-                if (!_link.IsUp)
-                    await ReconnectAsync(_stop.Token);
-                else if (_link.WantsGrowth && _growing.IsCompleted)
-                    _growing = GrowAsync(_stop.Token);
-            }
+            _link.Watch();
+        }
+        catch (Exception error)
+        {
+            _link.Fault(LinkFailure.Fault(_options, error));
+        }
+    }
+
+    /// <summary>Runs a loop until the end of the link; a failure of the loop is one of the link.</summary>
+    private async Task GuardAsync(Func<Task> loop)
+    {
+        try
+        {
+            await loop();
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
+        }
+        catch (Exception error)
+        {
+            _link.Fault(LinkFailure.Fault(_options, error));
+        }
+    }
+
+    private async Task RunAsync()
+    {
+        while (true)
+        {
+            await _link.Changes.ReadAsync(_stop.Token);
+            if (_link.IsClosing)
+                return;
+            if (!_link.IsUp)
+                await ReconnectAsync(_stop.Token);
+            else if (_link.WantsGrowth && _growing.IsCompleted)
+                _growing = GuardAsync(() => GrowAsync(_stop.Token));
         }
     }
 
     private async Task ReconnectAsync(CancellationToken cancellationToken)
     {
-        // What the other connections have under way ends first: an old write must not come after what is written again here.
-        var retired = _link.Others();
-        using (var limit = new CancellationTokenSource(DrainTime, _options.Clock))
-        using (var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken))
-            await WithinAsync(Task.WhenAll(retired.Select(static c => c.Drained)), either.Token);
-        cancellationToken.ThrowIfCancellationRequested();
-        foreach (var connection in retired)
-        {
-            if (connection.Drained.IsCompleted)
-                connection.Disconnect();
-            else
-                connection.Abort();
-            await connection.Drained;
-            _link.Forget(connection);
-        }
+        await RetireAsync(cancellationToken);
 
-        var delay = FirstDelay;
+        // A connection that did not last was no success.
+        if (_options.Clock.GetElapsedTime(_resumedAt) >= _options.MaximumReconnectDelay)
+            _pause = TimeSpan.Zero;
+        var replay = new NbdReplay(_link);
         while (true)
         {
+            if (_pause > TimeSpan.Zero)
+                await Task.Delay(_pause, _options.Clock, cancellationToken);
+            _pause = Longer(_pause, _options);
             try
             {
                 var connection = await OpenAsync(cancellationToken);
                 _link.Remember(connection);
-                if (await TryReplayAsync(connection, cancellationToken) && _link.TryResume(connection))
+                bool isReady = await replay.RunAsync(connection, cancellationToken);
+                if (isReady && _link.TryResume(connection))
+                {
+                    _resumedAt = _options.Clock.GetTimestamp();
                     return;
+                }
+
                 _link.Forget(connection);
+                await connection.Ended.WaitAsync(cancellationToken);
             }
             catch (BackendException error)
             {
                 _link.NoteOutage(error, isFinal: error.Error == BackendError.Invalid);
             }
-
-            await Task.Delay(delay, _options.Clock, cancellationToken);
-            delay = TimeSpan.FromTicks(Math.Min(delay.Ticks * 2, _options.MaximumReconnectDelay.Ticks));
         }
     }
 
-    /// <summary>Writes what no flush had covered again. False where that failed; then the connection is given up.</summary>
-    private async Task<bool> TryReplayAsync(ClientConnection connection, CancellationToken cancellationToken)
+    /// <summary>
+    /// Lets the connections that are left end what they have: a write that is under way there must not come after what is written again or
+    /// anew. That lasts as long as the server gives signs of life; a silent connection is ended by the timer.
+    /// </summary>
+    private async Task RetireAsync(CancellationToken cancellationToken)
     {
-        var underway = new Queue<Task>();
-        try
+        foreach (var connection in _link.Others())
         {
-            foreach (var piece in _link.PlanReplay())
-            {
-                if (underway.Count >= Math.Min(ReplayWidth, _options.RequestsPerConnection))
-                    await underway.Dequeue();
-                cancellationToken.ThrowIfCancellationRequested();
-                underway.Enqueue(SendAgain(connection, piece));
-            }
-
-            foreach (var task in underway)
-                await task;
-            return true;
-        }
-        catch (BackendException error)
-        {
-            _link.NoteOutage(
-                new BackendException(error.Error, $"Writes that were not flushed cannot be written again: {error.Message}", error), isFinal: false);
-            connection.Abort();
-            await Task.WhenAll(underway).ContinueWith(static t => t.Exception, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
-            return false;
+            if (_link.ChangesUnderWay(connection))
+                await connection.Drained.WaitAsync(cancellationToken);
+            await LeaveAsync(connection, cancellationToken);
+            _link.Forget(connection);
         }
     }
 
-    private Task SendAgain(ClientConnection connection, ReplayPiece piece)
+    /// <summary>Says good-bye on a connection and sees it end.</summary>
+    private async Task LeaveAsync(ClientConnection connection, CancellationToken cancellationToken)
     {
-        var request = _link.Rent();
-        if (piece.IsZero)
-            request.Prepare(NbdCommand.WriteZeroes, piece.Write.KeepsAllocated ? NbdCommandFlags.NoHole : NbdCommandFlags.None, piece.Offset, piece.Length);
+        if (connection.Drained.IsCompleted)
+            connection.Disconnect();
         else
-            request.PrepareWrite(piece.Offset, piece.Data);
-        short version = request.Version;
-        if (_link.TrySubmitTo(connection, request))
-            return new ValueTask(request, version).AsTask();
-        request.Discard();
-        return Task.FromException(connection.Failure ?? new BackendException(BackendError.Disconnected, $"The connection to {_options.Name} was lost."));
+            connection.Break(LinkFailure.Lost(_options));
+        using (var limit = new CancellationTokenSource(GoodbyeTime, _options.Clock))
+        using (var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken))
+            await WithinAsync(connection.Ended, either.Token);
+        connection.Break(LinkFailure.Lost(_options));
+        await connection.Ended;
+        cancellationToken.ThrowIfCancellationRequested();
     }
 
     private async Task<ClientConnection> OpenAsync(CancellationToken cancellationToken)
@@ -185,77 +212,66 @@ internal sealed class NbdSupervisor : IAsyncDisposable
                 BackendError.Invalid, $"{_options.Name} is not what it was when it was opened: {difference}. Open it again.", isTransient: false);
         }
 
+        connection.Start(_link);
         lock (_known)
         {
             _known.RemoveAll(static c => c.Ended.IsCompleted);
             _known.Add(connection);
         }
 
-        connection.Start(_link);
+        if (cancellationToken.IsCancellationRequested)
+        {
+            connection.Break(LinkFailure.Closed(_options));
+            cancellationToken.ThrowIfCancellationRequested();
+        }
+
         return connection;
     }
 
+    /// <summary>
+    /// Opens one more connection. It is used only after every connection in use has answered something that was asked after the new one was
+    /// there: else it might lead to a server that took the place of one that is silently gone.
+    /// </summary>
     private async Task GrowAsync(CancellationToken cancellationToken)
     {
         bool joined = false;
         try
         {
+            long outages = _link.InUse().Outages;
             var connection = await OpenAsync(cancellationToken);
-            joined = _link.TryJoin(connection);
+            if (connection.Export.Can(NbdTransmissionFlags.CanMultiConn))
+            {
+                await Task.WhenAll(_link.InUse().Connections.Select(AskForSignAsync));
+                joined = _link.TryJoin(connection, outages);
+            }
+
             if (!joined)
-                connection.Disconnect();
+            {
+                _link.Retire(connection);
+                await LeaveAsync(connection, cancellationToken);
+            }
         }
-        catch (Exception error) when (error is BackendException or OperationCanceledException)
+        catch (BackendException)
         {
             // The server may limit its connections: those there are go on.
         }
-
-        _link.AllowGrowth(joined);
-    }
-
-    private async Task KeepRoomAsync()
-    {
-        try
+        finally
         {
-            while (true)
-            {
-                await _link.RoomWanted.ReadAsync(_stop.Token);
-                var delay = FirstDelay;
-                while (_link.NeedsRoom)
-                {
-                    var failure = await FlushForRoomAsync();
-                    _link.NoteRoomFlush(failure);
-                    if (failure is null)
-                        continue;
-                    await Task.Delay(delay, _options.Clock, _stop.Token);
-                    delay = TimeSpan.FromTicks(Math.Min(delay.Ticks * 2, _options.MaximumReconnectDelay.Ticks));
-                }
-            }
-        }
-        catch (OperationCanceledException) when (_stop.IsCancellationRequested)
-        {
+            _link.EndGrowth(joined);
         }
     }
 
-    private async Task<BackendException?> FlushForRoomAsync()
+    private async Task AskForSignAsync(ClientConnection connection)
     {
         var request = _link.Rent();
-        request.Prepare(NbdCommand.Flush, NbdCommandFlags.None, 0, 0);
-        request.IsForRoom = true;
-        short version = request.Version;
-        _link.Submit(request);
+        request.PrepareRead(0, new byte[(int)Math.Min(_link.Export.Size, _link.Export.MinimumBlock)]);
         try
         {
-            await new ValueTask(request, version);
-            return null;
+            await _link.RunOnAsync(connection, request);
         }
-        catch (BackendException error)
+        catch (BackendException error) when (error.Error is not (BackendError.TimedOut or BackendError.Disconnected or BackendError.Protocol))
         {
-            return error;
-        }
-        catch (ObjectDisposedException)
-        {
-            return null;
+            // A refusal is an answer.
         }
     }
 }

@@ -31,6 +31,22 @@ internal sealed class NbdTransport : IDisposable
     /// <summary>Bytes that a write may hold, with all that was not answered yet, and still surely not block.</summary>
     public int SendRoom { get; }
 
+    /// <summary>Bytes that can be read without waiting; 0 where that is not known.</summary>
+    public int Arrived
+    {
+        get
+        {
+            try
+            {
+                return _socket is not null && ReferenceEquals(Stream, _lowest) ? _socket.Available : 0;
+            }
+            catch (Exception error) when (error is SocketException or ObjectDisposedException)
+            {
+                return 0;
+            }
+        }
+    }
+
     /// <summary>Connects with a blocking call. <paramref name="cancellationToken"/> ends the wait by closing the socket.</summary>
     /// <exception cref="BackendException">The connection cannot be made.</exception>
     /// <exception cref="OperationCanceledException">The token ended the wait.</exception>

@@ -157,17 +157,30 @@ internal sealed class ReplyReader(WireReader wire, IReplyTarget target, ExportDe
 
     private void ReadData(ReplySlot slot, int start, int count)
     {
-        var buffer = target.Borrow(slot);
-        try
+        while (count > 0)
         {
-            if (buffer.IsEmpty)
+            // All waiting is done before the buffer is borrowed: a caller who gives up has it back at once.
+            wire.WaitForPayload(count);
+            int length = 0;
+            var buffer = target.Borrow(slot);
+            try
+            {
+                if (!buffer.IsEmpty)
+                    length = wire.ReadReady(buffer.Span.Slice(start, count));
+            }
+            finally
+            {
+                target.GiveBack(slot);
+            }
+
+            if (length == 0)
+            {
                 wire.Skip(count);
-            else
-                wire.ReadInto(buffer.Span.Slice(start, count));
-        }
-        finally
-        {
-            target.GiveBack(slot);
+                return;
+            }
+
+            start += length;
+            count -= length;
         }
     }
 

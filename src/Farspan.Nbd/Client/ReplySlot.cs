@@ -5,7 +5,7 @@ namespace Farspan.Nbd.Client;
 
 /// <summary>
 /// One place for a request on the way in a connection, and what came of its reply so far. It outlives a caller who gave up: then
-/// <see cref="Request"/> is null and the rest of the reply is read past. Fields above the line belong to the link's gate, the others to the
+/// <see cref="Request"/> is null and the rest of the reply is read past. What is above the line belongs to the link's gate, the others to the
 /// reader thread from <see cref="Begin"/> on.
 /// </summary>
 internal sealed class ReplySlot(int index)

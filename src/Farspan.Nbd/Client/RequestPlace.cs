@@ -12,9 +12,6 @@ internal enum RequestPlace
     /// <summary>In a slot of a connection.</summary>
     Sent,
 
-    /// <summary>Out of its slot, but its buffer is in use for a moment more.</summary>
-    Leaving,
-
     /// <summary>Completed.</summary>
     Done,
 }

@@ -13,6 +13,7 @@ internal sealed class RequestQueue
     /// <summary>Puts a request behind all that were called before it.</summary>
     public void Insert(NbdRequest request)
     {
+        request.Queue = this;
         var before = _last;
         while (before is not null && before.Sequence > request.Sequence)
             before = before.Previous;
@@ -39,5 +40,6 @@ internal sealed class RequestQueue
         else
             request.Next.Previous = request.Previous;
         request.Next = request.Previous = null;
+        request.Queue = null;
     }
 }

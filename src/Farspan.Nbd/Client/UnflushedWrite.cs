@@ -13,6 +13,9 @@ internal sealed class UnflushedWrite
     /// <summary>For a zeroing: whether storage stays allocated.</summary>
     public bool KeepsAllocated { get; set; }
 
+    /// <summary>Senders that read the bytes at this moment; the room is not given up before they are done.</summary>
+    public int Senders { get; set; }
+
     /// <summary>Place in the order of acknowledgements, from 1; 0 while the write is on its way.</summary>
     public long Sequence { get; set; }
 

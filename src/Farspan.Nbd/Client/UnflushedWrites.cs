@@ -18,9 +18,6 @@ internal sealed class UnflushedWrites(int budget)
     private byte[]? _ring;
     private int _tail;
 
-    /// <summary>The number of writes that were acknowledged so far: what a flush that is called now covers.</summary>
-    public long Mark { get; private set; }
-
     /// <summary>Whether nothing was acknowledged that is not flushed.</summary>
     public bool IsEmpty => _acknowledged.Count == 0;
 
@@ -49,10 +46,10 @@ internal sealed class UnflushedWrites(int budget)
         return true;
     }
 
-    /// <summary>The write was acknowledged.</summary>
-    public void Acknowledge(UnflushedWrite write)
+    /// <summary>The write was acknowledged, as the change of this number, which grows with every call.</summary>
+    public void Acknowledge(UnflushedWrite write, long sequence)
     {
-        write.Sequence = ++Mark;
+        write.Sequence = sequence;
         Flushable += write.Room;
         _acknowledged.Enqueue(write);
     }
@@ -64,7 +61,14 @@ internal sealed class UnflushedWrites(int budget)
         Collect();
     }
 
-    /// <summary>A flush that was called when <see cref="Mark"/> was <paramref name="mark"/> has completed.</summary>
+    /// <summary>A sender has what it needs. Another may still be at it.</summary>
+    public void EndSending(UnflushedWrite write)
+    {
+        write.Senders--;
+        Collect();
+    }
+
+    /// <summary>All changes up to <paramref name="mark"/> are durable.</summary>
     public void Release(long mark)
     {
         while (_acknowledged.TryPeek(out var write) && write.Sequence <= mark)
@@ -101,7 +105,7 @@ internal sealed class UnflushedWrites(int budget)
 
     private void Collect()
     {
-        while (_order.TryPeek(out var write) && write.IsOver)
+        while (_order.TryPeek(out var write) && write.IsOver && write.Senders == 0)
         {
             _order.Dequeue();
             write.Data = default;

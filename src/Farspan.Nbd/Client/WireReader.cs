@@ -11,18 +11,22 @@ internal sealed class WireReader
 
     private readonly Stream _stream;
     private readonly byte[] _buffer;
+    private readonly Func<int>? _arrived;
     private int _start;
     private int _end;
 
-    public WireReader(Stream stream)
-        : this(stream, GC.AllocateUninitializedArray<byte>(64 << 10, pinned: true))
+    /// <summary>Reads a transport's stream.</summary>
+    public WireReader(NbdTransport transport)
+        : this(transport.Stream, GC.AllocateUninitializedArray<byte>(64 << 10, pinned: true), () => transport.Arrived)
     {
     }
 
-    public WireReader(Stream stream, byte[] buffer)
+    /// <summary>Reads a stream; <paramref name="arrived"/> tells how many bytes of it can be read without waiting, where that is known.</summary>
+    public WireReader(Stream stream, byte[] buffer, Func<int>? arrived = null)
     {
         _stream = stream;
         _buffer = buffer;
+        _arrived = arrived;
     }
 
     /// <summary>Bytes that were read and not taken.</summary>
@@ -54,29 +58,23 @@ internal sealed class WireReader
         return bytes;
     }
 
-    /// <summary>Fills the whole of <paramref name="destination"/>.</summary>
+    /// <summary>Waits until <see cref="ReadReady"/>, called for a payload of <paramref name="count"/> bytes, will not have to wait.</summary>
     /// <exception cref="EndOfStreamException">The stream ended before.</exception>
-    public void ReadInto(Span<byte> destination)
+    public void WaitForPayload(int count)
     {
-        while (!destination.IsEmpty)
-        {
-            if (Buffered == 0)
-            {
-                if (destination.Length >= DirectLength)
-                {
-                    int count = Receive(destination);
-                    destination = destination[count..];
-                    continue;
-                }
+        if (Buffered == 0 && (count < DirectLength || _arrived is null || _arrived() == 0))
+            Fill();
+    }
 
-                Fill();
-            }
-
-            int ready = Math.Min(Buffered, destination.Length);
-            _buffer.AsSpan(_start, ready).CopyTo(destination);
-            _start += ready;
-            destination = destination[ready..];
-        }
+    /// <summary>Reads what is there of a payload, without waiting, into the start of <paramref name="destination"/>; returns how much that is.</summary>
+    public int ReadReady(Span<byte> destination)
+    {
+        if (Buffered == 0)
+            return Receive(destination);
+        int ready = Math.Min(Buffered, destination.Length);
+        _buffer.AsSpan(_start, ready).CopyTo(destination);
+        _start += ready;
+        return ready;
     }
 
     /// <summary>Moves past <paramref name="count"/> bytes.</summary>

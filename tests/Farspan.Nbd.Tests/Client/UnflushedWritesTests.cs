@@ -15,6 +15,7 @@ public sealed class UnflushedWritesTests
             const int Budget = 64 << 10;
             var random = new Random(seed);
             var kept = new UnflushedWrites(Budget);
+            long mark = 0;
             var underway = new List<(UnflushedWrite Write, byte[] Data)>();
             var acknowledged = new List<(UnflushedWrite Write, byte[] Data)>();
             for (int step = 0; step < 400; step++)
@@ -41,7 +42,7 @@ public sealed class UnflushedWritesTests
                         }
                         else
                         {
-                            kept.Acknowledge(entry.Write);
+                            kept.Acknowledge(entry.Write, ++mark);
                             acknowledged.Add(entry);
                         }
 
@@ -61,7 +62,7 @@ public sealed class UnflushedWritesTests
 
             foreach (var (write, _) in underway)
                 kept.Drop(write);
-            kept.Release(kept.Mark);
+            kept.Release(mark);
             Assert.True(kept.IsEmpty);
             Assert.Equal(0, kept.Flushable);
             Assert.True(kept.TryReserve(Budget, out _));
