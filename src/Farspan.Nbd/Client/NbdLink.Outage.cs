@@ -13,6 +13,7 @@ internal sealed partial class NbdLink
     private static readonly TimeSpan GrowthPause = TimeSpan.FromSeconds(30);
 
     private readonly Channel<bool> _changes = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+    private readonly Channel<bool> _growthWanted = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
     private BackendException? _outage;
     private long _downSince;
     private long _growAfter;
@@ -23,8 +24,11 @@ internal sealed partial class NbdLink
     private bool _canMultiConnect;
     private long _outages;
 
-    /// <summary>Has something to read after a connection was lost, one more is wanted, or the link closes.</summary>
+    /// <summary>Has something to read after a connection was lost, or the link closes.</summary>
     public ChannelReader<bool> Changes => _changes.Reader;
+
+    /// <summary>Has something to read when one more connection is wanted.</summary>
+    public ChannelReader<bool> GrowthWanted => _growthWanted.Reader;
 
     /// <summary>Connections that are not in use: those that end what they have, and one that is about to be used.</summary>
     public IReadOnlyList<ClientConnection> Others()
@@ -71,11 +75,13 @@ internal sealed partial class NbdLink
             connection.Retire();
     }
 
-    /// <summary>An attempt at one more connection is over; after one that failed there is a pause.</summary>
-    public void EndGrowth(bool joined)
+    /// <summary>An attempt at one more connection is over; after one that failed there is a pause. An outage since it began has forgotten it.</summary>
+    public void EndGrowth(bool joined, long outages)
     {
         lock (Gate)
         {
+            if (_outages != outages)
+                return;
             _wantsGrowth = false;
             if (!joined)
                 _growAfter = After(GrowthPause);
@@ -256,7 +262,7 @@ internal sealed partial class NbdLink
         if (_wantsGrowth || _options.Clock.GetTimestamp() < _growAfter)
             return;
         _wantsGrowth = true;
-        _changes.Writer.TryWrite(true);
+        _growthWanted.Writer.TryWrite(true);
     }
 
     private BackendException NoConnection()

@@ -52,7 +52,7 @@ internal sealed partial class NbdLink
 
     public bool IsClosing => Volatile.Read(ref _isClosing);
 
-    /// <summary>Completes when closing and no request is left.</summary>
+    /// <summary>Completes when closing and no caller waits.</summary>
     public Task Idle => _idle.Task;
 
     /// <summary>A request to fill and submit.</summary>
@@ -229,7 +229,8 @@ internal sealed partial class NbdLink
     {
         request.Sequence = ++_sequence;
         request.Deadline = After(_options.RequestTimeout);
-        _outstanding++;
+        if (!request.FailsOnLoss)
+            _outstanding++;
     }
 
     private static void Put(ClientConnection connection, NbdRequest request, ref ClientConnection? pump)
@@ -290,7 +291,7 @@ internal sealed partial class NbdLink
             }
         }
 
-        if (--_outstanding == 0 && _isClosing)
+        if (!request.FailsOnLoss && --_outstanding == 0 && _isClosing)
             _idle.TrySetResult();
     }
 

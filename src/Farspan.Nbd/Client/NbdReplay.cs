@@ -13,6 +13,7 @@ internal sealed class NbdReplay(NbdLink link)
     private const int Width = 16;
 
     private readonly NbdClientOptions _options = link.Options;
+    private readonly LostRanges _givenUp = new();
     private long? _refusedSince;
 
     /// <summary>Writes all of it over <paramref name="connection"/>. False where that was lost, or is given up because it does not answer.</summary>
@@ -20,7 +21,7 @@ internal sealed class NbdReplay(NbdLink link)
     public async Task<bool> RunAsync(ClientConnection connection, CancellationToken cancellationToken)
     {
         await using var ending = cancellationToken.UnsafeRegister(_ => connection.Break(LinkFailure.Closed(_options)), state: null);
-        var left = link.PlanReplay();
+        IReadOnlyList<ReplayPiece> left = [.. link.PlanReplay().Where(p => !_givenUp.Overlaps(p.Offset, p.Length))];
         var pause = NbdSupervisor.FirstDelay;
         while (true)
         {
@@ -35,6 +36,8 @@ internal sealed class NbdReplay(NbdLink link)
             if (refused.Count > 0 && IsOver())
             {
                 link.NoteLost(refused, cause!);
+                foreach (var piece in refused)
+                    _givenUp.Add(piece.Offset, piece.Length);
                 refused = [];
             }
 

@@ -21,8 +21,8 @@ internal sealed class NbdSupervisor : IAsyncDisposable
     private readonly ITimer _timer;
     private readonly List<ClientConnection> _known = [];
     private readonly Task _loop;
+    private readonly Task _growing;
     private readonly Task _room;
-    private Task _growing = Task.CompletedTask;
     private Task? _closing;
     private TimeSpan _pause;
     private long _resumedAt;
@@ -38,6 +38,7 @@ internal sealed class NbdSupervisor : IAsyncDisposable
         var period = TimeSpan.FromTicks(Math.Clamp(shortest / 8, TimeSpan.TicksPerMillisecond * 5, TimeSpan.TicksPerMillisecond * 250));
         _timer = _options.Clock.CreateTimer(static s => ((NbdSupervisor)s!).Watch(), this, period, period);
         _loop = Task.Run(() => GuardAsync(RunAsync));
+        _growing = Task.Run(() => GuardAsync(GrowAsync));
         _room = Task.Run(() => GuardAsync(() => new RoomKeeper(link).RunAsync(_stop.Token)));
     }
 
@@ -77,8 +78,7 @@ internal sealed class NbdSupervisor : IAsyncDisposable
             foreach (var connection in known)
                 connection.Break(LinkFailure.Closed(_options));
             await Task.WhenAll(known.Select(static c => c.Ended));
-            await Task.WhenAll(_loop, _room);
-            await _growing;
+            await Task.WhenAll(_loop, _growing, _room);
             await _timer.DisposeAsync();
             _stop.Dispose();
         }
@@ -133,8 +133,6 @@ internal sealed class NbdSupervisor : IAsyncDisposable
                 return;
             if (!_link.IsUp)
                 await ReconnectAsync(_stop.Token);
-            else if (_link.WantsGrowth && _growing.IsCompleted)
-                _growing = GuardAsync(() => GrowAsync(_stop.Token));
         }
     }
 
@@ -228,23 +226,30 @@ internal sealed class NbdSupervisor : IAsyncDisposable
         return connection;
     }
 
+    private async Task GrowAsync()
+    {
+        while (true)
+        {
+            await _link.GrowthWanted.ReadAsync(_stop.Token);
+            if (_link.WantsGrowth)
+                await GrowByOneAsync(_stop.Token);
+        }
+    }
+
     /// <summary>
     /// Opens one more connection. It is used only after every connection in use has answered something that was asked after the new one was
     /// there: else it might lead to a server that took the place of one that is silently gone.
     /// </summary>
-    private async Task GrowAsync(CancellationToken cancellationToken)
+    private async Task GrowByOneAsync(CancellationToken cancellationToken)
     {
+        long outages = _link.InUse().Outages;
         bool joined = false;
         try
         {
-            long outages = _link.InUse().Outages;
             var connection = await OpenAsync(cancellationToken);
-            if (connection.Export.Can(NbdTransmissionFlags.CanMultiConn))
-            {
-                await Task.WhenAll(_link.InUse().Connections.Select(AskForSignAsync));
-                joined = _link.TryJoin(connection, outages);
-            }
-
+            joined = connection.Export.Can(NbdTransmissionFlags.CanMultiConn)
+                && (await Task.WhenAll(_link.InUse().Connections.Select(LivesAsync))).All(static lives => lives)
+                && _link.TryJoin(connection, outages);
             if (!joined)
             {
                 _link.Retire(connection);
@@ -257,21 +262,23 @@ internal sealed class NbdSupervisor : IAsyncDisposable
         }
         finally
         {
-            _link.EndGrowth(joined);
+            _link.EndGrowth(joined, outages);
         }
     }
 
-    private async Task AskForSignAsync(ClientConnection connection)
+    private async Task<bool> LivesAsync(ClientConnection connection)
     {
         var request = _link.Rent();
         request.PrepareRead(0, new byte[(int)Math.Min(_link.Export.Size, _link.Export.MinimumBlock)]);
         try
         {
             await _link.RunOnAsync(connection, request);
+            return true;
         }
-        catch (BackendException error) when (error.Error is not (BackendError.TimedOut or BackendError.Disconnected or BackendError.Protocol))
+        catch (BackendException error)
         {
             // A refusal is an answer.
+            return error.Error != BackendError.TimedOut && !connection.IsLost;
         }
     }
 }
