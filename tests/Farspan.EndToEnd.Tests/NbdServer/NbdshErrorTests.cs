@@ -36,6 +36,17 @@ public sealed class NbdshErrorTests
         Assert.Equal([.. errors.Select(e => $"{e.Errno} {e.Errno} {e.Errno}"), "ok", ""], said.Split('\n'));
     }
 
+    /// <summary>CVE-2022-0485 from the server's side: a read that failed must reach a copying program as a failure, wherever it is in the disk.</summary>
+    [RequiresFact("nbdcopy", "qemu-img")]
+    public async Task Cve20220485_CopyOfADiskWithABadSector_Fails()
+    {
+        await using var server = RunningServer.Start(new FailingBackend([BackendError.Corrupt]));
+        await using var copy = await PeerProcess.RunAsync("nbdcopy", [server.Uri, server.Directory["copy"]]);
+        Assert.True(copy.ExitCode != 0, copy.Report);
+        await using var convert = await PeerProcess.RunAsync("qemu-img", ["convert", "-f", "raw", "-O", "raw", server.Uri, server.Directory["converted"]]);
+        Assert.True(convert.ExitCode != 0, convert.Report);
+    }
+
     /// <summary>Memory of which each sector has an error of its own, up to as many as there are.</summary>
     private sealed class FailingBackend(BackendError[] errors) : IBackend
     {
