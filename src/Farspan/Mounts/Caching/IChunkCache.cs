@@ -9,6 +9,9 @@ namespace Farspan.Mounts.Caching;
 /// <para>A note that takes something away (<see cref="NoteDirtyAsync"/>, <see cref="NoteZeroAsync"/>, <see cref="DiscardAsync"/>) has reached the cache's journal when its
 /// task completes: a killed process does not lose it. A note that adds something (<see cref="NoteClean"/>, <see cref="NoteWhole"/>) may be
 /// written later, and never before the bytes that it speaks of. What a completed <see cref="FlushAsync"/> covers survives a loss of power.</para>
+/// <para>Where <see cref="IsDurable"/>, bytes go to the remote only after a <see cref="FlushAsync"/> that began after they were noted as dirty, and
+/// a flush of the mount completes only after one that covers its writes, even where the remote has them all: else a loss of power could bring
+/// back older bytes as clean ones, or push them over newer ones.</para>
 /// </remarks>
 internal interface IChunkCache : IAsyncDisposable
 {
@@ -42,9 +45,14 @@ internal interface IChunkCache : IAsyncDisposable
     /// Bytes of the chunk are about to be written that the remote does not have: <paramref name="length"/> bytes from
     /// <paramref name="start"/>, counted from the chunk's start. Awaited before they are written.
     /// </summary>
+    /// <remarks>
+    /// Of a chunk that is not whole yet the note reaches the journal together with the write, before that completes: a note never speaks of bytes
+    /// that are not there. Exactly the bytes that are written are noted, not those around them.
+    /// </remarks>
     ValueTask NoteDirtyAsync(long chunkIndex, int start, int length, CancellationToken cancellationToken);
 
     /// <summary>The chunk is all here and what is here is at the remote, durable: <paramref name="checksum"/> is the CRC-32C of its bytes.</summary>
+    /// <remarks>Given also for a recovered chunk whose checksum was found right: the proof is then not asked for again.</remarks>
     void NoteClean(long chunkIndex, uint checksum);
 
     /// <summary>The bytes around the dirty ones have been written too: the chunk is all here, and still dirty in the ranges noted.</summary>

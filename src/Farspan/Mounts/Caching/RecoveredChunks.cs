@@ -1,0 +1,32 @@
+namespace Farspan.Mounts.Caching;
+
+/// <summary>What notes say to whoever opens a cache.</summary>
+internal static class RecoveredChunks
+{
+    /// <summary>Every chunk of which anything is noted, by rising index.</summary>
+    public static IEnumerable<RecoveredChunk> List(ChunkNotes notes)
+    {
+        for (long index = notes.NextKnown(0); index >= 0; index = notes.NextKnown(index + 1))
+        {
+            var chunk = notes.Get(index);
+            int length = notes.Layout.LengthOf(index);
+            yield return chunk.State switch
+            {
+                NotedState.Clean => new RecoveredChunk(index, IsWhole: true, [], UnprovenChecksum: null),
+                NotedState.Unproven => new RecoveredChunk(index, IsWhole: true, [], chunk.Checksum),
+                NotedState.WholeDirty => new RecoveredChunk(index, IsWhole: true, [(0, length)], UnprovenChecksum: null),
+                NotedState.WholeDirtyInPart => new RecoveredChunk(index, IsWhole: true, RangesOf(notes, index), UnprovenChecksum: null),
+                _ => new RecoveredChunk(index, notes.IsDirty(index, 0, length), RangesOf(notes, index), UnprovenChecksum: null),
+            };
+        }
+    }
+
+    private static (int Start, int Length)[] RangesOf(ChunkNotes notes, long index)
+    {
+        var ranges = notes.RangesOf(index)!.Ranges;
+        var list = new (int Start, int Length)[ranges.Length];
+        for (int i = 0; i < list.Length; i++)
+            list[i] = (ranges[i].Start, ranges[i].End - ranges[i].Start);
+        return list;
+    }
+}
