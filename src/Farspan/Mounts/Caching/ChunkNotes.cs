@@ -9,14 +9,17 @@ namespace Farspan.Mounts.Caching;
 /// <see cref="Apply"/>. Not thread-safe.
 /// </summary>
 /// <remarks>
-/// A chunk is absent, partial (dirty in some ranges, the rest not here), whole and dirty (in some ranges, or throughout), or clean with its
-/// checksum, proven or not. Three bits a chunk, four bytes for a clean one, and ranges for those that are dirty in part.
+/// A chunk is absent, zero, partial (dirty in some ranges, the rest not here), whole and dirty (in some ranges, or throughout), or clean with its
+/// checksum, proven or not. Four bits a chunk, four bytes for a clean one, and ranges for those that are dirty in part.
 /// </remarks>
 internal sealed class ChunkNotes(ChunkLayout layout)
 {
     private readonly ChunkBitmap _whole = new(layout.ChunkCount);
     private readonly ChunkBitmap _dirty = new(layout.ChunkCount);
     private readonly ChunkBitmap _unproven = new(layout.ChunkCount);
+
+    // Also of a chunk that was written throughout since, until the bytes are durable: after a loss of power it is zero again.
+    private readonly ChunkBitmap _zero = new(layout.ChunkCount);
     private readonly ChecksumPages _checksums = new(layout.ChunkCount);
 
     // A partial chunk always has an entry, a whole and dirty one where it is not dirty throughout.
@@ -30,13 +33,20 @@ internal sealed class ChunkNotes(ChunkLayout layout)
     public ChunkLayout Layout { get; } = layout;
 
     /// <summary>Whether no chunk is here.</summary>
-    public bool IsEmpty => _whole.IsEmpty && _dirty.IsEmpty;
+    public bool IsEmpty => _whole.IsEmpty && _dirty.IsEmpty && _zero.IsEmpty;
 
     /// <summary>Whether ranges of partial chunks wait for a checkpoint.</summary>
     public bool HasUnsettled => _young.Count != 0 || _settling.Count != 0;
 
-    /// <summary>Whether anything is noted of the chunk.</summary>
-    public bool IsKnown(long chunkIndex) => _whole[chunkIndex] || _dirty[chunkIndex];
+    /// <summary>Whether bytes of the chunk are here.</summary>
+    public bool IsHere(long chunkIndex) => _whole[chunkIndex] || _dirty[chunkIndex];
+
+    /// <summary>Whether the chunk reads as zero.</summary>
+    public bool IsZero(long chunkIndex) => _zero[chunkIndex] && !_dirty[chunkIndex];
+
+    /// <summary>Whether anything is noted of any of the chunks.</summary>
+    public bool IsAnyKnown(long firstChunk, long count)
+        => _whole.Any(firstChunk, count) || _dirty.Any(firstChunk, count) || _zero.Any(firstChunk, count);
 
     /// <summary>Whether the chunk is all here, and that needs no proof.</summary>
     public bool IsWhole(long chunkIndex) => _whole[chunkIndex] && !_unproven[chunkIndex];
@@ -65,8 +75,11 @@ internal sealed class ChunkNotes(ChunkLayout layout)
                     SetClean(record.Index + i, record.Checksum(i), record.Kind == RecordKind.Unproven);
                 break;
             case RecordKind.Discard:
-                for (long i = record.Index; i < record.Index + record.Count; i++)
-                    Forget(i);
+                Forget(record.Index, record.Count);
+                break;
+            case RecordKind.Zero:
+                Forget(record.Index, record.Count);
+                _zero.Set(record.Index, record.Count);
                 break;
         }
     }
@@ -104,6 +117,7 @@ internal sealed class ChunkNotes(ChunkLayout layout)
             if (!_young.ContainsKey(index) && _ranges.TryGetValue(index, out var ranges) && ranges.Covers(0, Layout.LengthOf(index)))
             {
                 _whole.Set(index);
+                _zero.Clear(index);
                 _ranges.Remove(index);
             }
         }
@@ -120,8 +134,22 @@ internal sealed class ChunkNotes(ChunkLayout layout)
     /// <summary>Chunks with ranges whose bytes may not be durable, by rising index.</summary>
     public IEnumerable<long> UnsettledChunks() => _young.Keys.Order();
 
-    /// <summary>The first chunk at or after <paramref name="chunkIndex"/> of which anything is noted, or -1.</summary>
-    public long NextKnown(long chunkIndex)
+    /// <summary>Runs of chunks that read as zero once what is unsettled of them is lost, by rising index, not touching.</summary>
+    public IEnumerable<(long FirstChunk, int Count)> ZeroRuns()
+    {
+        long end;
+        for (long first = _zero.NextSet(0); first >= 0; first = _zero.NextSet(end))
+        {
+            for (end = first + 1; end < Layout.ChunkCount && _zero[end]; end++)
+            {
+            }
+
+            yield return (first, (int)(end - first));
+        }
+    }
+
+    /// <summary>The first chunk at or after <paramref name="chunkIndex"/> of which bytes are here, or -1.</summary>
+    public long NextHere(long chunkIndex)
     {
         if (chunkIndex >= Layout.ChunkCount)
             return -1;
@@ -180,6 +208,7 @@ internal sealed class ChunkNotes(ChunkLayout layout)
     private void SetWhole(long index)
     {
         _whole.Set(index);
+        _zero.Clear(index);
         _unproven.Clear(index);
         _dirty.Set(index);
         if (_ranges.TryGetValue(index, out var ranges) && ranges.Covers(0, Layout.LengthOf(index)))
@@ -189,20 +218,22 @@ internal sealed class ChunkNotes(ChunkLayout layout)
 
     private void SetClean(long index, uint checksum, bool isUnproven)
     {
-        Forget(index);
+        Forget(index, 1);
         _whole.Set(index);
         _checksums[index] = checksum;
         if (isUnproven)
             _unproven.Set(index);
     }
 
-    private void Forget(long index)
+    private void Forget(long first, long count)
     {
-        _whole.Clear(index);
-        _dirty.Clear(index);
-        _unproven.Clear(index);
-        _ranges.Remove(index);
-        Settle(index);
+        _whole.Clear(first, count);
+        _dirty.Clear(first, count);
+        _unproven.Clear(first, count);
+        _zero.Clear(first, count);
+        ChunkKeys.Remove(_ranges, first, count);
+        ChunkKeys.Remove(_young, first, count);
+        ChunkKeys.Remove(_settling, first, count);
     }
 
     private void Settle(long index)

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Farspan.Backends;
+using Farspan.Chunks;
 using Farspan.Mounts.Caching.Journal;
 
 namespace Farspan.Mounts.Caching;
@@ -101,9 +102,9 @@ internal sealed partial class DirectoryChunkCache
         }
 
         BackendException? unsettled = isRecordDue ? await TrySettleAsync(settling, covered) : null;
-        List<long> forgotten;
+        var forgotten = new RangeSet();
         lock (_gate)
-            forgotten = [.. _givenUp];
+            forgotten.Add(_givenUp);
         try
         {
             if (_journal.IsUnsynced)

@@ -1,5 +1,6 @@
 using System.Buffers;
 using Farspan.Backends;
+using Farspan.Chunks;
 using Farspan.Mounts.Caching.Journal;
 
 namespace Farspan.Mounts.Caching;
@@ -7,10 +8,11 @@ namespace Farspan.Mounts.Caching;
 internal sealed partial class DirectoryChunkCache
 {
     // Chunks whose space is given back once the journal durably says that they are forgotten.
-    private readonly HashSet<long> _givenUp = [];
+    // Chunk numbers fit: there are at most MaximumChunks.
+    private readonly RangeSet _givenUp = new();
 
     // Chunks whose space is being given back.
-    private HashSet<long> _trimming = [];
+    private RangeSet _trimming = new();
     private TaskCompletionSource? _trimmed;
 
     // Whether a write has to look at intents and chunks given up at all.
@@ -73,7 +75,16 @@ internal sealed partial class DirectoryChunkCache
             if (!_intents.TryGetValue(index, out var intended))
                 return null;
             var (start, end) = Inside(index, offset, length);
-            return intended.Intersect(start, end);
+            var written = intended.Intersect(start, end);
+            if (!_notes.IsZero(index))
+                return written;
+
+            // A part of it would end the zeroes of the rest.
+            var rest = new RangeSet();
+            rest.Add(intended);
+            rest.Remove(written);
+            written.Add(0, _layout.LengthOf(index));
+            return rest.IsEmpty ? written : null;
         }
     }
 
@@ -92,7 +103,7 @@ internal sealed partial class DirectoryChunkCache
                     _intents.Remove(index);
             }
 
-            _attention = _intents.Count != 0 || _givenUp.Count != 0 || _trimming.Count != 0;
+            _attention = _intents.Count != 0 || !_givenUp.IsEmpty || !_trimming.IsEmpty;
         }
     }
 
@@ -102,18 +113,18 @@ internal sealed partial class DirectoryChunkCache
         return ((int)Math.Max(0, offset - start), (int)Math.Min(_layout.LengthOf(index), offset + length - start));
     }
 
-    private void GiveUpLater(long index)
+    private void GiveUpLater(long firstChunk, long count)
     {
         if (_trim is null)
             return;
-        _givenUp.Add(index);
+        _givenUp.Add((int)firstChunk, (int)(firstChunk + count));
         _attention = true;
     }
 
     private bool HasGivenUp()
     {
         lock (_gate)
-            return _givenUp.Count != 0;
+            return !_givenUp.IsEmpty;
     }
 
     /// <summary>Chunks are written again: their space is not given back, and if that is under way, it is waited for.</summary>
@@ -124,14 +135,8 @@ internal sealed partial class DirectoryChunkCache
             Task trimmed;
             lock (_gate)
             {
-                bool isTrimming = false;
-                for (long index = first; index <= last; index++)
-                {
-                    _givenUp.Remove(index);
-                    isTrimming |= _trimming.Contains(index);
-                }
-
-                if (!isTrimming)
+                _givenUp.Remove((int)first, (int)last + 1);
+                if (_trimming.Intersect((int)first, (int)last + 1).IsEmpty)
                     return;
                 trimmed = _trimmed!.Task;
             }
@@ -141,28 +146,26 @@ internal sealed partial class DirectoryChunkCache
     }
 
     /// <summary>Gives back the space of <paramref name="chunks"/>, of which the journal durably says that they are forgotten.</summary>
-    private async ValueTask TrimAsync(List<long> chunks)
+    private async ValueTask TrimAsync(RangeSet chunks)
     {
+        var trimming = new RangeSet();
         lock (_gate)
         {
-            chunks.RemoveAll(index => !_givenUp.Remove(index));
-            if (chunks.Count == 0)
+            foreach (var (first, end) in chunks.Ranges)
+                trimming.Add(_givenUp.Intersect(first, end));
+            if (trimming.IsEmpty)
                 return;
-            _trimming = [.. chunks];
+            _givenUp.Remove(trimming);
+            _trimming = trimming;
             _trimmed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         }
 
         try
         {
-            chunks.Sort();
-            for (int first = 0, next; first < chunks.Count; first = next)
+            for (int i = 0; i < trimming.Count; i++)
             {
-                for (next = first + 1; next < chunks.Count && chunks[next] == chunks[next - 1] + 1; next++)
-                {
-                }
-
-                long start = _layout.OffsetOf(chunks[first]);
-                await _trim!.TrimAsync(start, _layout.OffsetOf(chunks[next - 1]) + _layout.LengthOf(chunks[next - 1]) - start);
+                var (first, end) = trimming.Ranges[i];
+                await _trim!.TrimAsync(_layout.OffsetOf(first), Math.Min(Length, _layout.OffsetOf(end)) - _layout.OffsetOf(first));
             }
         }
         catch (BackendException)
@@ -174,9 +177,9 @@ internal sealed partial class DirectoryChunkCache
             TaskCompletionSource trimmed;
             lock (_gate)
             {
-                _trimming = [];
+                _trimming = new RangeSet();
                 trimmed = _trimmed;
-                _attention = _intents.Count != 0 || _givenUp.Count != 0;
+                _attention = _intents.Count != 0 || !_givenUp.IsEmpty;
             }
 
             trimmed.SetResult();

@@ -61,6 +61,9 @@ internal sealed partial class DirectoryChunkCache : IChunkCache
     /// <inheritdoc/>
     public IEnumerable<RecoveredChunk> Recovered => RecoveredChunks.List(_notes);
 
+    /// <inheritdoc/>
+    public IEnumerable<(long FirstChunk, long Count)> RecoveredZeroes => RecoveredChunks.ListZeroes(_notes);
+
     /// <summary>Opens a directory, or sets up an empty one.</summary>
     /// <exception cref="ArgumentOutOfRangeException">An option is out of its bounds.</exception>
     /// <exception cref="BackendException">The directory is of another remote, length, chunk size or format, is damaged, or failed.</exception>
@@ -91,7 +94,7 @@ internal sealed partial class DirectoryChunkCache : IChunkCache
     /// <inheritdoc/>
     public ValueTask NoteDirtyAsync(long chunkIndex, int start, int length, CancellationToken cancellationToken)
     {
-        CheckNote(chunkIndex);
+        CheckNote(chunkIndex, 1);
         int end = checked(start + length);
         ArgumentOutOfRangeException.ThrowIfNegative(start);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(end, _layout.LengthOf(chunkIndex), nameof(length));
@@ -116,7 +119,11 @@ internal sealed partial class DirectoryChunkCache : IChunkCache
             // Bytes that are not here must not be noted before they are; a chunk about to be noted as whole has them all, but for intents.
             if (!isWhole && (!isPending || _intents.ContainsKey(chunkIndex)))
             {
-                Intend(chunkIndex, start, end);
+                // What was zero is so until all of it has been written.
+                if (_notes.IsZero(chunkIndex))
+                    Intend(chunkIndex, 0, _layout.LengthOf(chunkIndex));
+                else
+                    Intend(chunkIndex, start, end);
                 return default;
             }
         }
@@ -129,7 +136,7 @@ internal sealed partial class DirectoryChunkCache : IChunkCache
     /// <inheritdoc/>
     public void NoteClean(long chunkIndex, uint checksum)
     {
-        CheckNote(chunkIndex);
+        CheckNote(chunkIndex, 1);
         lock (_gate)
             _pending[chunkIndex] = new PendingNote(checksum, ++_noteVersion);
         WantCheckpoint();
@@ -138,7 +145,7 @@ internal sealed partial class DirectoryChunkCache : IChunkCache
     /// <inheritdoc/>
     public void NoteWhole(long chunkIndex)
     {
-        CheckNote(chunkIndex);
+        CheckNote(chunkIndex, 1);
         lock (_gate)
         {
             if (_notes.IsWhole(chunkIndex))
@@ -150,35 +157,12 @@ internal sealed partial class DirectoryChunkCache : IChunkCache
     }
 
     /// <inheritdoc/>
-    public async ValueTask DiscardAsync(long chunkIndex, CancellationToken cancellationToken)
-    {
-        CheckNote(chunkIndex);
-        cancellationToken.ThrowIfCancellationRequested();
-        bool isNoted;
-        lock (_gate)
-        {
-            ThrowIfFaulted();
+    public ValueTask NoteZeroAsync(long firstChunk, long count, CancellationToken cancellationToken)
+        => ForgetAsync(RecordKind.Zero, firstChunk, count, cancellationToken);
 
-            // A checkpoint under way may still write the note that waits: the record comes after it.
-            isNoted = _pending.Remove(chunkIndex) | _notes.IsKnown(chunkIndex);
-        }
-
-        if (isNoted)
-        {
-            var record = new ArrayBufferWriter<byte>(JournalRecord.HeaderLength);
-            JournalRecord.Write(record, RecordKind.Discard, chunkIndex, count: 1);
-            await _turns.AddAsync(record.WrittenSpan);
-        }
-
-        lock (_gate)
-        {
-            _intents.Remove(chunkIndex);
-            GiveUpLater(chunkIndex);
-        }
-
-        CountBytes(_layout.LengthOf(chunkIndex));
-        WantCheckpoint();
-    }
+    /// <inheritdoc/>
+    public ValueTask DiscardAsync(long firstChunk, long count, CancellationToken cancellationToken)
+        => ForgetAsync(RecordKind.Discard, firstChunk, count, cancellationToken);
 
     /// <summary>Makes everything durable, says in the journal that this was so, and lets go of the directory.</summary>
     /// <exception cref="BackendException">What was written since the last flush may not be durable.</exception>
@@ -226,6 +210,37 @@ internal sealed partial class DirectoryChunkCache : IChunkCache
         WantCheckpoint();
     }
 
+    /// <summary>What is noted of chunks ends, by one record; their space is given back later.</summary>
+    private async ValueTask ForgetAsync(RecordKind kind, long firstChunk, long count, CancellationToken cancellationToken)
+    {
+        CheckNote(firstChunk, count);
+        cancellationToken.ThrowIfCancellationRequested();
+        bool isNoted;
+        lock (_gate)
+        {
+            ThrowIfFaulted();
+
+            // A checkpoint under way may still write a note that waits: the record comes after it.
+            isNoted = ChunkKeys.Remove(_pending, firstChunk, count) | _notes.IsAnyKnown(firstChunk, count);
+        }
+
+        if (isNoted || kind == RecordKind.Zero)
+        {
+            var record = new ArrayBufferWriter<byte>(JournalRecord.HeaderLength);
+            JournalRecord.Write(record, kind, firstChunk, (int)count);
+            await _turns.AddAsync(record.WrittenSpan);
+        }
+
+        lock (_gate)
+        {
+            ChunkKeys.Remove(_intents, firstChunk, count);
+            GiveUpLater(firstChunk, count);
+        }
+
+        CountBytes(count * _layout.ChunkSize);
+        WantCheckpoint();
+    }
+
     private void Intend(long chunkIndex, int start, int end)
     {
         if (!_intents.TryGetValue(chunkIndex, out var intended))
@@ -234,10 +249,11 @@ internal sealed partial class DirectoryChunkCache : IChunkCache
         _attention = true;
     }
 
-    private void CheckNote(long chunkIndex)
+    private void CheckNote(long firstChunk, long count)
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
-        ArgumentOutOfRangeException.ThrowIfNegative(chunkIndex);
-        ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(chunkIndex, _layout.ChunkCount);
+        ArgumentOutOfRangeException.ThrowIfNegative(firstChunk);
+        ArgumentOutOfRangeException.ThrowIfLessThan(count, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(count, _layout.ChunkCount - firstChunk);
     }
 }

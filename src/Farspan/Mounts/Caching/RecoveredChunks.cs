@@ -6,7 +6,7 @@ internal static class RecoveredChunks
     /// <summary>Every chunk of which anything is noted, by rising index.</summary>
     public static IEnumerable<RecoveredChunk> List(ChunkNotes notes)
     {
-        for (long index = notes.NextKnown(0); index >= 0; index = notes.NextKnown(index + 1))
+        for (long index = notes.NextHere(0); index >= 0; index = notes.NextHere(index + 1))
         {
             var chunk = notes.Get(index);
             int length = notes.Layout.LengthOf(index);
@@ -18,6 +18,23 @@ internal static class RecoveredChunks
                 NotedState.WholeDirtyInPart => new RecoveredChunk(index, IsWhole: true, RangesOf(notes, index), UnprovenChecksum: null),
                 _ => new RecoveredChunk(index, notes.IsDirty(index, 0, length), RangesOf(notes, index), UnprovenChecksum: null),
             };
+        }
+    }
+
+    /// <summary>Every run of chunks that read as zero, by rising index.</summary>
+    public static IEnumerable<(long FirstChunk, long Count)> ListZeroes(ChunkNotes notes)
+    {
+        foreach (var (first, count) in notes.ZeroRuns())
+        {
+            for (long index = first, end = first + count, next; index < end; index = next + 1)
+            {
+                // What was written since is in the other list.
+                next = notes.NextHere(index);
+                if (next < 0 || next > end)
+                    next = end;
+                if (next > index)
+                    yield return (index, next - index);
+            }
         }
     }
 

@@ -118,6 +118,7 @@ internal sealed class CacheWorld
     private async Task CheckAsync()
     {
         var recovered = _cache.Recovered.ToDictionary(chunk => chunk.Index);
+        var zeroes = _cache.RecoveredZeroes.SelectMany(run => Enumerable.Range((int)run.FirstChunk, (int)run.Count)).ToHashSet();
         foreach (var chunk in _chunks)
         {
             bool isNoted = recovered.TryGetValue(chunk.Index, out var noted);
@@ -125,23 +126,25 @@ internal sealed class CacheWorld
             int[] versions = ChunkModel.VersionsOf(bytes);
             bool isProven = noted.UnprovenChecksum is null || noted.UnprovenChecksum == Crc32C.Compute(bytes);
             bool isWhole = isNoted && noted.IsWhole && isProven;
+            chunk.IsZero = zeroes.Contains(chunk.Index);
+            Assert.False(isNoted && chunk.IsZero);
             for (int i = 0; i < chunk.Units.Length; i++)
             {
                 var unit = chunk.Units[i];
                 int start = i * ChunkModel.UnitLength;
                 bool isDirty = isNoted && noted.DirtyRanges.Any(range => range.Start <= start && range.Start + range.Length >= start + ChunkModel.UnitLength);
-                int effective = isDirty ? versions[i] : unit.Remote;
+                int effective = chunk.IsZero ? 0 : isDirty ? versions[i] : UnitModel.Content(unit.Remote);
                 Assert.True(
                     unit.MayBe(effective, _wasPowerLost),
                     $"Chunk {chunk.Index} unit {i} is {effective} ({(isDirty ? "dirty" : "remote")}), possible [{string.Join(' ', unit.Possible)}], acknowledged {unit.Acknowledged}, power lost {_wasPowerLost}.");
                 if (isWhole && !isDirty)
-                    Assert.True(versions[i] == unit.Remote, $"Chunk {chunk.Index} unit {i} is here as {versions[i]}, and {unit.Remote} at the remote.");
+                    Assert.True(versions[i] == UnitModel.Content(unit.Remote), $"Chunk {chunk.Index} unit {i} is here as {versions[i]}, and {unit.Remote} at the remote.");
                 unit.Recovered(effective, isWhole || isDirty, isDirty);
             }
 
             chunk.IsWhole = isWhole;
             if (!isProven)
-                await _cache.DiscardAsync(chunk.Index, CancellationToken.None);
+                await _cache.DiscardAsync(chunk.Index, 1, CancellationToken.None);
             else if (noted.UnprovenChecksum is { } checksum && _random.Next(2) == 0)
                 _cache.NoteClean(chunk.Index, checksum);
         }
@@ -175,29 +178,80 @@ internal sealed class CacheWorld
 
     private async Task UseOnceAsync(ChunkModel chunk, Random random)
     {
-        switch (random.Next(8))
+        switch (random.Next(9))
         {
-            case 0 or 1 or 2:
+            case 8 when random.Next(2) == 0:
+                await SetZeroAsync(chunk);
+                break;
+            case < 3 when chunk.IsZero:
+                await EndZeroAsync(chunk, random);
+                break;
+            case 5 when chunk.IsZero:
+                await PushZeroAsync(chunk);
+                break;
+            case < 3:
                 await WriteAsync(chunk, random, during: () => Task.CompletedTask);
                 break;
-            case 3 when !chunk.IsWhole:
+            case 3 when chunk is { IsWhole: false, IsZero: false }:
                 await PullAsync(chunk);
                 break;
-            case 4 when !chunk.IsWhole:
+            case 4 when chunk is { IsWhole: false, IsZero: false }:
                 await WriteAsync(chunk, random, during: () => PullAsync(chunk));
                 break;
             case 5 when chunk.IsDirty:
                 await PushAsync(chunk, random);
                 break;
             case 6 when chunk is { IsWhole: true, IsDirty: false }:
-                await _cache.DiscardAsync(chunk.Index, CancellationToken.None);
+                await _cache.DiscardAsync(chunk.Index, 1, CancellationToken.None);
                 chunk.IsWhole = false;
                 Array.ForEach(chunk.Units, unit => unit.IsHere = false);
                 break;
             case 7 when chunk.IsWhole:
-                Assert.Equal(chunk.Units.Select(unit => unit.Current), ChunkModel.VersionsOf(await ReadAsync(chunk)));
+                Assert.Equal(chunk.Units.Select(unit => UnitModel.Content(unit.Current)), ChunkModel.VersionsOf(await ReadAsync(chunk)));
                 break;
         }
+    }
+
+    private async Task SetZeroAsync(ChunkModel chunk)
+    {
+        int version = -++_version;
+        Array.ForEach(chunk.Units, unit => unit.Possible.Add(version));
+        await _cache.NoteZeroAsync(chunk.Index, 1, CancellationToken.None);
+        (chunk.IsZero, chunk.IsWhole) = (true, false);
+        foreach (var unit in chunk.Units)
+        {
+            (unit.IsHere, unit.IsDirty) = (false, false);
+            unit.Acknowledged = unit.Current = version;
+        }
+    }
+
+    /// <summary>Writes to a chunk that reads as zero: all of it is written, piece by piece.</summary>
+    private async Task EndZeroAsync(ChunkModel chunk, Random random)
+    {
+        int first = random.Next(chunk.Units.Length);
+        int count = random.Next(1, chunk.Units.Length - first + 1);
+        await _cache.NoteDirtyAsync(chunk.Index, 0, chunk.Length, CancellationToken.None);
+        await _cache.WriteAsync(chunk.Offset, new byte[first * ChunkModel.UnitLength], CancellationToken.None);
+        int end = (first + count) * ChunkModel.UnitLength;
+        await _cache.WriteAsync(chunk.Offset + end, new byte[chunk.Length - end], CancellationToken.None);
+        var units = chunk.Units[first..(first + count)];
+        int[] versions = [.. units.Select(_ => ++_version)];
+        for (int i = 0; i < count; i++)
+            units[i].Possible.Add(versions[i]);
+        await _cache.WriteAsync(chunk.Offset + (first * ChunkModel.UnitLength), ChunkModel.Bytes(versions), CancellationToken.None);
+        for (int i = 0; i < count; i++)
+            units[i].Acknowledged = units[i].Current = versions[i];
+        (chunk.IsZero, chunk.IsWhole) = (false, true);
+        Array.ForEach(chunk.Units, unit => (unit.IsHere, unit.IsDirty) = (true, true));
+        _cache.NoteWhole(chunk.Index);
+    }
+
+    private async Task PushZeroAsync(ChunkModel chunk)
+    {
+        await FlushAsync();
+        Array.ForEach(chunk.Units, unit => unit.Remote = unit.Current);
+        await _cache.DiscardAsync(chunk.Index, 1, CancellationToken.None);
+        chunk.IsZero = false;
     }
 
     private async Task WriteAsync(ChunkModel chunk, Random random, Func<Task> during)
@@ -282,7 +336,7 @@ internal sealed class CacheWorld
         await FlushAsync();
         int[] versions = ChunkModel.VersionsOf(await ReadAsync(chunk));
         var pushed = Enumerable.Range(0, versions.Length).Where(i => chunk.Units[i].IsDirty).ToList();
-        pushed.ForEach(i => Assert.Equal(chunk.Units[i].Current, versions[i]));
+        pushed.ForEach(i => Assert.Equal(UnitModel.Content(chunk.Units[i].Current), versions[i]));
         bool isRaced = random.Next(3) == 0;
         if (isRaced)
             await WriteAsync(chunk, random, during: () => Task.CompletedTask);

@@ -26,6 +26,9 @@ internal sealed class ChunkModel
 
     public bool IsWhole { get; set; }
 
+    /// <summary>Whether it reads as zero, and the remote does not know.</summary>
+    public bool IsZero { get; set; }
+
     public bool IsDirty => Array.Exists(Units, unit => unit.IsDirty);
 
     public static byte[] Bytes(IEnumerable<int> versions)
@@ -35,7 +38,7 @@ internal sealed class ChunkModel
         foreach (int version in versions)
         {
             for (int end = at + UnitLength; at < end; at += 4)
-                BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(at), version);
+                BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(at), UnitModel.Content(version));
         }
 
         return bytes;

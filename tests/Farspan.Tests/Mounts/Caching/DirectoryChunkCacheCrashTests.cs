@@ -27,14 +27,4 @@ public sealed class DirectoryChunkCacheCrashTests
         return Task.CompletedTask;
     }
 
-    // Seeds that found a defect once.
-    [Theory(Timeout = 60_000)]
-    [InlineData(24)]
-    [InlineData(99)]
-    [InlineData(645)]
-    public Task KnownSeed_StaysMended(int seed)
-    {
-        CacheWorld.Run(seed);
-        return Task.CompletedTask;
-    }
 }

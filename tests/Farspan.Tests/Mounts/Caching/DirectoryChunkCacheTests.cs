@@ -140,6 +140,54 @@ public sealed class DirectoryChunkCacheTests : IDisposable
     }
 
     [Fact(Timeout = 60_000)]
+    public Task FailedWrite_IsNeverClaimed_WhateverIsNotedAfterwards()
+    {
+        VirtualTime.Run(async clock =>
+        {
+            var disk = new SimulatedDisk(1, clock);
+            var cache = await OpenAsync(disk, clock);
+            await cache.NoteDirtyAsync(0, 0, 512, default);
+            disk.SectorLimit = disk.UsedSectors;
+            await Assert.ThrowsAsync<BackendException>(async () => await cache.WriteAsync(0, new byte[512], default));
+            disk.SectorLimit = long.MaxValue;
+            await cache.WriteAsync(512, Bytes(1).AsMemory(512), default);
+            cache.NoteWhole(0);
+            await cache.NoteDirtyAsync(0, 0, 512, default);
+            await cache.FlushAsync(default);
+            disk.Restart(losePower: false);
+            cache = await OpenAsync(disk, clock);
+            Assert.Empty(cache.Recovered);
+            await cache.DisposeAsync();
+        });
+        return Task.CompletedTask;
+    }
+
+    [Fact(Timeout = 60_000)]
+    public Task Zeroes_AreOneNote_AndEndWhenAllIsWritten()
+    {
+        VirtualTime.Run(async clock =>
+        {
+            var disk = new SimulatedDisk(1, clock);
+            var cache = await OpenAsync(disk, clock);
+            await cache.NoteDirtyAsync(3, 0, ChunkSize, default);
+            await cache.WriteAsync(3 * ChunkSize, Bytes(1), default);
+            await cache.NoteZeroAsync(1, 10, default);
+            await cache.DiscardAsync(9, 1, default);
+            await cache.NoteDirtyAsync(5, 0, ChunkSize, default);
+            await cache.WriteAsync(5 * ChunkSize, Bytes(2).AsMemory(0, 512), default);
+            await cache.NoteDirtyAsync(7, 0, ChunkSize, default);
+            await cache.WriteAsync(7 * ChunkSize, Bytes(2).AsMemory(0, 512), default);
+            await cache.WriteAsync((7 * ChunkSize) + 512, Bytes(2).AsMemory(512), default);
+            disk.Restart(losePower: false);
+            cache = await OpenAsync(disk, clock);
+            Assert.Equal([(1L, 6L), (8L, 1L), (10L, 1L)], cache.RecoveredZeroes);
+            Assert.Equal(7, Assert.Single(cache.Recovered).Index);
+            await cache.DisposeAsync();
+        });
+        return Task.CompletedTask;
+    }
+
+    [Fact(Timeout = 60_000)]
     public Task FullDisk_TakesTheSpaceOfWhatWasDiscarded()
     {
         VirtualTime.Run(async clock =>
@@ -150,7 +198,7 @@ public sealed class DirectoryChunkCacheTests : IDisposable
             cache.NoteClean(0, Crc32C.Compute(Bytes(1)));
             await cache.FlushAsync(default);
             disk.SectorLimit = disk.UsedSectors + 1;
-            await cache.DiscardAsync(0, default);
+            await cache.DiscardAsync(0, 1, default);
             await cache.WriteAsync(ChunkSize, Bytes(2), default);
             await cache.DisposeAsync();
         });

@@ -19,6 +19,9 @@ internal sealed class UnitModel(int version)
     /// <summary>What a loss of power may leave: the last flushed version, and all later ones.</summary>
     public List<int> Possible { get; private set; } = [version];
 
+    /// <summary>What a read finds of a version: itself, or 0 of one of the negative ones, which are zeroes.</summary>
+    public static int Content(int version) => Math.Max(0, version);
+
     /// <summary>A flush completed that began when <paramref name="acknowledged"/> was the last acknowledged version.</summary>
     public void Flushed(int acknowledged)
     {
@@ -30,8 +33,8 @@ internal sealed class UnitModel(int version)
     /// <summary>What a crash may leave: with the power on, nothing acknowledged is missing.</summary>
     public bool MayBe(int version, bool wasPowerLost)
     {
-        int at = Possible.IndexOf(version);
-        return at >= 0 && (wasPowerLost || at >= Possible.IndexOf(Acknowledged));
+        int from = wasPowerLost ? 0 : Possible.IndexOf(Acknowledged);
+        return Possible.FindIndex(from, possible => Content(possible) == version) >= 0;
     }
 
     /// <summary>After a crash: the unit is this version now, durably.</summary>

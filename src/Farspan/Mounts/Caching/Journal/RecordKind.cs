@@ -26,4 +26,7 @@ internal enum RecordKind
 
     /// <summary>A flush failed: the bytes written since the last checkpoint may be lost, whatever else is said.</summary>
     Fault = 8,
+
+    /// <summary>Chunks read as zero, and the remote may not know.</summary>
+    Zero = 9,
 }

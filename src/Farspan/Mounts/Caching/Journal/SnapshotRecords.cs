@@ -1,4 +1,5 @@
 using System.Buffers;
+using Farspan.Chunks;
 
 namespace Farspan.Mounts.Caching.Journal;
 
@@ -15,8 +16,15 @@ internal static class SnapshotRecords
     public static IEnumerable<ReadOnlyMemory<byte>> Durable(ChunkNotes notes)
     {
         var payload = new ArrayBufferWriter<byte>();
+        foreach (var (first, count) in notes.ZeroRuns())
+        {
+            JournalRecord.Write(payload, RecordKind.Zero, first, count);
+            if (payload.WrittenCount >= EnoughBytes)
+                yield return Take(payload);
+        }
+
         uint[] checksums = new uint[Math.Min(JournalRecord.LongestRun, notes.Layout.ChunkCount)];
-        for (long index = notes.NextKnown(0); index >= 0; index = notes.NextKnown(index))
+        for (long index = notes.NextHere(0); index >= 0; index = notes.NextHere(index))
         {
             var state = notes.Get(index).State;
             int count = 1;
@@ -101,7 +109,7 @@ internal static class SnapshotRecords
     private static int CollectRun(ChunkNotes notes, long index, NotedState state, uint[] checksums)
     {
         int count = 0;
-        for (; count < checksums.Length && index + count < notes.Layout.ChunkCount && notes.IsKnown(index + count); count++)
+        for (; count < checksums.Length && index + count < notes.Layout.ChunkCount && notes.IsHere(index + count); count++)
         {
             var chunk = notes.Get(index + count);
             if (chunk.State != state)
