@@ -191,7 +191,7 @@ public sealed class NbdClientBackendFailureTests
         {
             var error = await Record.ExceptionAsync(async () => await backend.ReadAsync(0, new byte[10]));
             Assert.NotNull(error);
-            if (error is BackendException { Error: BackendError.Disconnected or BackendError.Protocol })
+            if (error is BackendException { Error: BackendError.Disconnected or BackendError.Protocol or BackendError.TimedOut })
                 break;
         }
     }
