@@ -84,11 +84,17 @@ internal sealed class HostCommands(KnobBackend backend, FuseMount mount) : IDisp
         var thread = new Thread(() =>
         {
             object? garbage = null;
+            var pause = new SpinWait();
             while (!_collecting.IsCancellationRequested)
             {
+                int seen = backend.CallCount;
                 for (int i = 0; i < 100; i++)
                     garbage = new byte[1000];
                 GC.Collect(2, GCCollectionMode.Forced, blocking: true, compacting: true);
+                // One collection a call, begun while that is under way: without pause, on a busy machine, a thread that comes back from the
+                // kernel meets the next collection hundreds of times over, and every request takes a second.
+                while (backend.CallCount == seen && !_collecting.IsCancellationRequested)
+                    pause.SpinOnce();
             }
 
             GC.KeepAlive(garbage);

@@ -38,6 +38,9 @@ internal sealed class KnobBackend(long length) : IBackend, IMemoryLender, IZero,
 
     public string Counts => $"reads={_reads} writes={_writes} flushes={_flushes} cancelled={_cancelled} running={_running} most={_mostRunning}";
 
+    /// <summary>Reads, writes and flushes so far.</summary>
+    public int CallCount => Volatile.Read(ref _reads) + Volatile.Read(ref _writes) + Volatile.Read(ref _flushes);
+
     private bool IsImmediate => Delay is null && Volatile.Read(ref _gate) is null;
 
     /// <summary>Makes calls stand still, or lets them go on.</summary>

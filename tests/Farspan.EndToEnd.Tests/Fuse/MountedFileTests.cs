@@ -27,13 +27,13 @@ public sealed class MountedFileTests
     }
 
     [RequiresFact("root", "fuse")]
-    public async Task Fsx_WhileTheServerCollectsGarbageWithoutPause_FindsNoDifference()
+    public async Task Fsx_WhileTheServerCollectsGarbageAtEachCall_FindsNoDifference()
     {
         using var directory = new TemporaryDirectory();
         await using var host = await StartAsync(directory, "size=2000000", "lends=off");
         await host.TellAsync("collect");
-        await PeerProcess.RunOkAsync(TestProgram.Path("Farspan.Fsx"), [host.Path, "8", "3000"], s_long);
-        Assert.True(await host.CountAsync("collections") > 0);
+        await PeerProcess.RunOkAsync(TestProgram.Path("Farspan.Fsx"), [host.Path, "8", "1000"], s_long);
+        Assert.True(await host.CountAsync("collections") > 100);
         await host.EndAsync();
     }
 

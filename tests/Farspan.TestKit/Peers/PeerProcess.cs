@@ -103,12 +103,12 @@ public sealed class PeerProcess : IAsyncDisposable
     {
         var clock = Stopwatch.StartNew();
         var limit = timeout ?? Patience;
+        // Not its exit, which can be seen before its last line has been read.
+        var ended = _process.WaitForExitAsync();
         while (!ready(this))
         {
-            if (_process.HasExited)
+            if (ended.IsCompleted)
             {
-                // What it wrote last may still be on its way.
-                await WaitForExitAsync(limit);
                 if (ready(this))
                     return;
                 throw new InvalidOperationException($"Ended before it was ready.\n{Report}");
@@ -116,7 +116,7 @@ public sealed class PeerProcess : IAsyncDisposable
 
             if (clock.Elapsed > limit)
                 throw new TimeoutException($"Not ready after {limit.TotalSeconds:0} s.\n{Report}");
-            await Task.Delay(10);
+            await Task.WhenAny(ended, Task.Delay(10));
         }
     }
 
