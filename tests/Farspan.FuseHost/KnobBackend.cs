@@ -26,6 +26,12 @@ internal sealed class KnobBackend(long length) : IBackend, IMemoryLender, IZero,
     /// <summary>Whether bytes are lent instead of copied.</summary>
     public bool Lends { get; set; } = true;
 
+    /// <summary>Whether calls that stand still do not hear that they are cancelled.</summary>
+    public bool IgnoresCancellation { get; init; }
+
+    /// <summary>Whether calls that stand still block their caller's thread.</summary>
+    public bool Blocks { get; init; }
+
     /// <summary>Delay of every call; null completes calls synchronously.</summary>
     public TimeSpan? Delay { get; set; }
 
@@ -103,6 +109,13 @@ internal sealed class KnobBackend(long length) : IBackend, IMemoryLender, IZero,
 
     public ValueTask DisposeAsync() => _memory.DisposeAsync();
 
+    private Task StandStill(Task gate, CancellationToken cancellationToken)
+    {
+        if (Blocks)
+            gate.Wait(CancellationToken.None);
+        return IgnoresCancellation ? gate : gate.WaitAsync(cancellationToken);
+    }
+
     private async ValueTask Slowly(Func<BackendError?> error, Func<ValueTask> act, CancellationToken cancellationToken)
     {
         int running = Interlocked.Increment(ref _running);
@@ -111,7 +124,7 @@ internal sealed class KnobBackend(long length) : IBackend, IMemoryLender, IZero,
         try
         {
             if (Volatile.Read(ref _gate) is { } gate)
-                await gate.Task.WaitAsync(cancellationToken);
+                await StandStill(gate.Task, cancellationToken);
             if (Delay is { } delay)
                 await Task.Delay(delay, cancellationToken);
             if (error() is { } failure)

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Farspan.Backends;
 using Farspan.FuseHost;
 using Farspan.Linux.Fuse;
+using Microsoft.Extensions.Logging.Abstractions;
 
 // usage: Farspan.FuseHost TARGET [name=value ...]; then one command a line on standard input, one answer a line on standard output.
 // It serves a file from memory, in a process of its own, for tests that use the file.
@@ -25,6 +26,8 @@ await using var backend = new KnobBackend(long.Parse(Knob("size", "67108864")))
     IsReadOnly = Knob("backend-read-only", "off") == "on",
     HasRanges = Knob("ranges", "on") == "on",
     Lends = Knob("lends", "on") == "on",
+    IgnoresCancellation = Knob("deaf", "off") == "on",
+    Blocks = Knob("blocks", "off") == "on",
     Delay = Knob("delay", "off") is var delay && delay != "off" ? TimeSpan.FromMilliseconds(double.Parse(delay)) : null,
 };
 var options = new FuseMountOptions
@@ -36,6 +39,8 @@ var options = new FuseMountOptions
     IgnoreOpenTruncation = Knob("ignore-truncation", "on") == "on",
     Threads = int.Parse(Knob("threads", $"{new FuseMountOptions().Threads}")),
     MaximumRequests = int.Parse(Knob("requests", "64")),
+    MaximumRequestLength = int.Parse(Knob("longest", "1048576")),
+    Logger = Knob("logger", "off") == "throws" ? new ThrowingLogger() : NullLogger.Instance,
     ReadAhead = long.Parse(Knob("read-ahead", "1048576")),
     CloseTimeout = TimeSpan.FromSeconds(double.Parse(Knob("close-timeout", "30"))),
     BusyTimeout = TimeSpan.FromSeconds(double.Parse(Knob("busy-timeout", "1"))),

@@ -7,6 +7,8 @@ internal sealed unsafe class FuseDevice(SafeDescriptor descriptor) : IFuseChanne
 {
     // The number is used bare on the hot path: the session disposes the device only after every thread and reply has ended.
     private readonly int _number = descriptor.Number;
+    private readonly Lock _lock = new();
+    private bool _isDisposed;
 
     public SafeDescriptor Descriptor { get; } = descriptor;
 
@@ -23,5 +25,29 @@ internal sealed unsafe class FuseDevice(SafeDescriptor descriptor) : IFuseChanne
     public Errno SendVector(IoVector* vectors, int count)
         => Libc.WriteVector(_number, vectors, count) >= 0 ? Errno.Ok : LinuxError.Last;
 
-    public void Dispose() => Descriptor.Dispose();
+    /// <summary>
+    /// Ends the connection for the kernel, which fails everything that programs still wait for. Replies may still be sent: they go nowhere.
+    /// A thread inside <see cref="Receive"/> keeps the connection until it leaves.
+    /// </summary>
+    public void Abort()
+    {
+        lock (_lock)
+        {
+            if (_isDisposed)
+                return;
+            // The number must not become another file's while operations that never ended may still reply on it.
+            using var nothing = new SafeDescriptor(Libc.Open("/dev/null", Libc.O_RDWR | Libc.O_CLOEXEC, 0));
+            if (nothing.IsInvalid || Libc.Replace(nothing, _number, Libc.O_CLOEXEC) < 0)
+                throw LinuxError.Exception(LinuxError.Last, "replacing the FUSE device by /dev/null");
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            _isDisposed = true;
+            Descriptor.Dispose();
+        }
+    }
 }

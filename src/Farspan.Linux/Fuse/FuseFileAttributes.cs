@@ -43,16 +43,12 @@ internal sealed class FuseFileAttributes
 
     public FuseEntryOut Entry(ulong id) => new() { nodeid = id, entry_valid = OneDay, attr_valid = OneDay, attr = Build(id) };
 
-    /// <summary>Applies a SETATTR to the file.</summary>
-    public Errno Change(in FuseSetattrIn change)
+    /// <summary>Applies a SETATTR to the file; a truncation is pretended only where it belongs to an opening.</summary>
+    public Errno Change(in FuseSetattrIn change, bool isOpening)
     {
-        if ((change.valid & FuseProtocol.FATTR_SIZE) != 0 && change.size != (ulong)_length)
-        {
-            // An open with O_TRUNC comes without a handle; ftruncate comes with one, and is never pretended.
-            bool isOpen = (change.valid & FuseProtocol.FATTR_FH) == 0 && change.size == 0;
-            if (!isOpen || !_settings.IgnoreOpenTruncation)
-                return change.size > (ulong)_length ? Errno.EFBIG : Errno.EPERM;
-        }
+        bool changesSize = (change.valid & FuseProtocol.FATTR_SIZE) != 0 && change.size != (ulong)_length;
+        if (changesSize && !(isOpening && _settings.IgnoreOpenTruncation))
+            return change.size > (ulong)_length ? Errno.EFBIG : Errno.EPERM;
 
         lock (_lock)
         {

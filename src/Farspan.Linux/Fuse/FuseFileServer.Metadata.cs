@@ -8,7 +8,7 @@ internal sealed unsafe partial class FuseFileServer
 {
     private const FuseInitFlags Wanted
         = FuseInitFlags.ASYNC_READ | FuseInitFlags.BIG_WRITES | FuseInitFlags.ASYNC_DIO | FuseInitFlags.PARALLEL_DIROPS
-          | FuseInitFlags.MAX_PAGES | FuseInitFlags.EXPLICIT_INVAL_DATA | FuseInitFlags.INIT_EXT;
+          | FuseInitFlags.ABORT_ERROR | FuseInitFlags.MAX_PAGES | FuseInitFlags.EXPLICIT_INVAL_DATA | FuseInitFlags.INIT_EXT;
 
     private const int Page = 4096;
     private const int MaximumNameLength = 255;
@@ -39,7 +39,7 @@ internal sealed unsafe partial class FuseFileServer
             max_background = (ushort)_settings.MaximumBackground,
             congestion_threshold = (ushort)Math.Max(1, _settings.MaximumBackground * 3 / 4),
             max_write = (uint)_settings.MaximumRequestLength,
-            max_pages = (ushort)(_settings.MaximumRequestLength / Page),
+            max_pages = (ushort)Math.Max(1, _settings.MaximumRequestLength / Environment.SystemPageSize),
             time_gran = 1,
         });
         if (sent == Errno.Ok)
@@ -90,7 +90,10 @@ internal sealed unsafe partial class FuseFileServer
             return request.ReplyError(_channel, Errno.EPERM);
         if (_settings.IsReadOnly)
             return request.ReplyError(_channel, Errno.EROFS);
-        var error = _attributes.Change(*(FuseSetattrIn*)request.Body);
+        var change = *(FuseSetattrIn*)request.Body;
+        bool mayBeOpening = (change.valid & (FuseProtocol.FATTR_SIZE | FuseProtocol.FATTR_FH)) == FuseProtocol.FATTR_SIZE && change.size == 0;
+        bool isOpening = mayBeOpening && _handles.TryTruncateByOpening(request.ProcessId);
+        var error = _attributes.Change(change, isOpening);
         return error == Errno.Ok ? request.ReplyStruct(_channel, _attributes.Attributes(id)) : request.ReplyError(_channel, error);
     }
 
@@ -103,21 +106,17 @@ internal sealed unsafe partial class FuseFileServer
         uint access = ((FuseOpenIn*)request.Body)->flags & Libc.O_ACCMODE;
         if (access != Libc.O_RDONLY && _settings.IsReadOnly)
             return request.ReplyError(_channel, Errno.EROFS);
-        if (HoldsUnseenWrites(access))
-            Interlocked.Increment(ref _mappableHandles);
         return request.ReplyStruct(
-            _channel, new FuseOpenOut { fh = access, open_flags = FuseProtocol.FOPEN_KEEP_CACHE | FuseProtocol.FOPEN_PARALLEL_DIRECT_WRITES });
+            _channel,
+            new FuseOpenOut { fh = _handles.Open(request.ProcessId, access), open_flags = FuseProtocol.FOPEN_KEEP_CACHE | FuseProtocol.FOPEN_PARALLEL_DIRECT_WRITES });
     }
 
     private Errno Release(FuseRequest request, int bodyLength)
     {
-        if (bodyLength >= sizeof(FuseReleaseIn) && HoldsUnseenWrites((uint)((FuseReleaseIn*)request.Body)->fh))
-            Interlocked.Decrement(ref _mappableHandles);
+        if (bodyLength >= sizeof(FuseReleaseIn))
+            _handles.Release(((FuseReleaseIn*)request.Body)->fh);
         return request.ReplyError(_channel, Errno.Ok);
     }
-
-    /// <summary>Whether a handle may have bytes in the page cache that were not sent here: through a shared mapping, or by the write-back cache.</summary>
-    private bool HoldsUnseenWrites(uint access) => access == Libc.O_RDWR || (_settings.UseWritebackCache && access != Libc.O_RDONLY);
 
     private Errno ReadDirectory(FuseRequest request, int bodyLength)
     {
@@ -185,7 +184,7 @@ internal sealed unsafe partial class FuseFileServer
             return Refuse(request, Errno.ENXIO);
         bool wantsData = input.whence == FuseProtocol.SEEK_DATA;
         // While someone may hold the file mapped for writing, a hole of the backend may be written already in the page cache: all counts as data.
-        if (Volatile.Read(ref _mappableHandles) == 0)
+        if (!_handles.MayHoldUnseenWrites)
             return Start(request, _ranges.SeekAsync(request, (long)input.offset, wantsData));
         request.Result = wantsData ? (long)input.offset : _backend.Length;
         return Log(request, ReplyDone(request));

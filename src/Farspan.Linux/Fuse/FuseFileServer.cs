@@ -27,7 +27,7 @@ internal sealed unsafe partial class FuseFileServer
     private readonly FuseWriteLog _writes;
     private readonly Action<FuseRequest> _whenDone;
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private int _mappableHandles;
+    private readonly FuseOpenHandles _handles;
 
     /// <param name="backend">What is shown; not owned.</param>
     /// <param name="settings">How it is shown.</param>
@@ -48,14 +48,15 @@ internal sealed unsafe partial class FuseFileServer
         _attributes = new FuseFileAttributes(settings, backend.Length);
         _lender = backend.GetCapability<IMemoryLender>();
         _ranges = new FuseRanges(backend);
+        _handles = new FuseOpenHandles(settings.UseWritebackCache);
         _whenDone = FinishLater;
     }
 
     /// <summary>Completes once INIT is answered; fails when the kernel's version cannot be served.</summary>
     public Task Ready => _ready.Task;
 
-    /// <summary>Called for INTERRUPT with the number of the request that nobody may be waiting for any more.</summary>
-    public Action<ulong>? Interrupted { get; set; }
+    /// <summary>Called for INTERRUPT with the number of the request that nobody may be waiting for any more; false where it is not known.</summary>
+    public Func<ulong, bool>? Interrupted { get; init; }
 
     /// <summary>
     /// Handles the request of <paramref name="length"/> bytes that lies in <paramref name="request"/>. True when it is answered and the caller
@@ -80,9 +81,9 @@ internal sealed unsafe partial class FuseFileServer
             case FuseOpcode.BATCH_FORGET:
                 return true;
             case FuseOpcode.INTERRUPT:
-                if (bodyLength >= sizeof(FuseInterruptIn))
-                    Interrupted?.Invoke(((FuseInterruptIn*)request.Body)->unique);
-                return true;
+                // Another thread may have received the request and not looked at it yet: the kernel asks again.
+                return bodyLength < sizeof(FuseInterruptIn) || Interrupted?.Invoke(((FuseInterruptIn*)request.Body)->unique) != false
+                    || Refuse(request, Errno.EAGAIN);
             case FuseOpcode.INIT:
                 return Log(request, Init(request, bodyLength));
             case FuseOpcode.FALLOCATE:
@@ -103,8 +104,11 @@ internal sealed unsafe partial class FuseFileServer
             return Refuse(request, Errno.EISDIR);
         if (input.offset >= (ulong)_backend.Length)
             return Log(request, request.ReplyPayload(_channel, 0));
+        // A short answer would be filled with zeroes.
+        if (input.size > (uint)request.Capacity)
+            return Refuse(request, Errno.EIO);
         long offset = (long)input.offset;
-        int length = (int)Math.Min(Math.Min(input.size, (uint)request.Capacity), _backend.Length - offset);
+        int length = (int)Math.Min(input.size, _backend.Length - offset);
         request.Length = length;
         try
         {

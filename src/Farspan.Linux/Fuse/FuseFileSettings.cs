@@ -18,6 +18,12 @@ internal sealed record FuseFileSettings
     /// <summary>Longest READ and WRITE in bytes; a multiple of the page size.</summary>
     public required int MaximumRequestLength { get; init; }
 
+    /// <summary>
+    /// Bytes of payload that a request must have room for. The kernel reads nothing into less than 8 KiB, and asks for whole pages, however
+    /// short requests are to be.
+    /// </summary>
+    public int RequestCapacity => Math.Max(MaximumRequestLength, Math.Max(8192, Environment.SystemPageSize));
+
     /// <summary>Requests that the kernel may have under way on its own account: read-ahead, write-back, asynchronous direct I/O.</summary>
     public required int MaximumBackground { get; init; }
 

@@ -12,20 +12,20 @@ namespace Farspan.Linux.Fuse;
 /// <para>A write has reached the backend when it returns (unless <see cref="FuseMountOptions.UseWritebackCache"/>), and is durable after fsync.
 /// Closing writes back what was mapped, but does not make it durable. Thread-safe.</para>
 /// </remarks>
-public sealed class FuseMount : IAsyncDisposable
+public sealed partial class FuseMount : IAsyncDisposable
 {
     private readonly FuseSession _session;
     private readonly MountTarget _target;
-    private readonly IFuseMounter _mounter;
+    private readonly OwnMount _mount;
     private readonly FuseMountOptions _options;
     private readonly SemaphoreSlim _unmounting = new(1, 1);
-    private bool _isReported;
+    private int _isReported;
 
-    private FuseMount(FuseSession session, MountTarget target, IFuseMounter mounter, FuseMountOptions options)
+    private FuseMount(FuseSession session, MountTarget target, OwnMount mount, FuseMountOptions options)
     {
         _session = session;
         _target = target;
-        _mounter = mounter;
+        _mount = mount;
         _options = options;
         Path = target.IsDirectory ? System.IO.Path.Combine(target.Path, options.FileName) : target.Path;
         ProcessExit.Add(this);
@@ -83,7 +83,7 @@ public sealed class FuseMount : IAsyncDisposable
         }
         catch (Exception error)
         {
-            mount._isReported = true;
+            mount._isReported = 1;
             await mount.DisposeAsync();
             throw error switch
             {
@@ -96,9 +96,12 @@ public sealed class FuseMount : IAsyncDisposable
 
     /// <summary>
     /// Unmounts: the kernel writes back its pages, requests under way end, the backend is flushed. The mount stays as it was when this throws
-    /// because programs still use the file.
+    /// because programs still use the file, or because something else is mounted over it. Every caller waits for the end, and gets the same
+    /// report of it.
     /// </summary>
-    /// <exception cref="MountException">The file is in use, or something did not end within <see cref="FuseMountOptions.CloseTimeout"/>.</exception>
+    /// <exception cref="MountException">
+    /// The file is in use or covered, or something did not end within <see cref="FuseMountOptions.CloseTimeout"/> and was cut off.
+    /// </exception>
     /// <exception cref="BackendException">The last flush failed, or writes of the page cache did.</exception>
     public async Task UnmountAsync(CancellationToken cancellationToken = default)
     {
@@ -118,31 +121,39 @@ public sealed class FuseMount : IAsyncDisposable
             _unmounting.Release();
         }
 
-        await EndedAsync(TimeSpan.Zero);
+        await WaitForReadersAsync(_options.CloseTimeout);
+        Volatile.Write(ref _isReported, 1);
+        await Completion;
     }
 
     /// <summary>
     /// Unmounts, whatever it takes: a mount in use is detached, and ended when its last user has closed it or
-    /// <see cref="FuseMountOptions.CloseTimeout"/> is over. Does nothing, and throws nothing again, once the mount has ended.
+    /// <see cref="FuseMountOptions.CloseTimeout"/> is over. Waits for the end, and throws only what nobody was told yet.
     /// </summary>
     /// <exception cref="MountException">Something did not end in time.</exception>
     /// <exception cref="BackendException">The last flush failed, or writes of the page cache did.</exception>
     public async ValueTask DisposeAsync()
     {
-        if (Completion.IsCompleted && _isReported)
-            return;
         await _unmounting.WaitAsync();
         try
         {
             if (!_session.ReadersEnded.IsCompleted && !await TryUnmountAsync(isLazy: false))
                 await TryUnmountAsync(isLazy: true);
         }
+        catch (MountException error)
+        {
+            // Refused, as when something is mounted over it: who uses the file is cut off, and what is left of it is the system's to remove.
+            await StopAsync(error.Message);
+        }
         finally
         {
             _unmounting.Release();
         }
 
-        await EndedAsync(_options.CloseTimeout);
+        await WaitForReadersAsync(_options.CloseTimeout + _options.CloseTimeout);
+        await ((Task)Completion).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (Interlocked.Exchange(ref _isReported, 1) == 0)
+            await Completion;
     }
 
     internal static MountException InUse(string mountPoint)
@@ -185,13 +196,22 @@ public sealed class FuseMount : IAsyncDisposable
                 Clock = options.Clock,
             };
             var device = mounter.Mount(place, options, isReadOnly);
-            var session = new FuseSession(device, backend, settings, options, System.IO.Path.GetFileName(place.Path));
-            session.Start();
-            return new FuseMount(session, place, mounter, options);
+            var own = OwnMount.Find(mounter, place.Path, device);
+            try
+            {
+                var session = new FuseSession(device, backend, settings, options, System.IO.Path.GetFileName(place.Path));
+                session.Start();
+                return new FuseMount(session, place, own, options);
+            }
+            catch
+            {
+                own.TryUnmount(isLazy: true);
+                throw;
+            }
         }
         catch
         {
-            place.Release();
+            place.Release(place.Path);
             throw;
         }
     }
@@ -201,8 +221,8 @@ public sealed class FuseMount : IAsyncDisposable
     {
         try
         {
-            _mounter.TryUnmount(MountPoint, isLazy: true);
-            _target.Release();
+            _mount.TryUnmount(isLazy: true);
+            _target.Release(_mount.Path);
         }
         catch (IOException error)
         {
@@ -215,68 +235,12 @@ public sealed class FuseMount : IAsyncDisposable
 
     private bool FinishMounting(IBackend backend)
     {
-        ReadAhead.Set(MountPoint, _options.ReadAhead, _options.Logger);
+        _mount.SetReadAhead(_options.ReadAhead, _options.Logger);
 
         // With the write-back cache the kernel keeps the size itself, and the root starts with none: it believes only a truncation.
         bool needsSize = _options.UseWritebackCache && !_target.IsDirectory && !_options.ReadOnly && !backend.IsReadOnly;
         return !needsSize || Libc.TruncatePath(Path, backend.Length) == 0
             ? true
             : throw LinuxError.Exception(LinuxError.Last, $"setting the size of {Path}");
-    }
-
-    private async Task RunAsync()
-    {
-        await _session.ReadersEnded;
-        try
-        {
-            await _session.FinishAsync();
-        }
-        finally
-        {
-            ProcessExit.Remove(this);
-            _target.Release();
-        }
-    }
-
-    // Unmounting writes back the kernel's pages first, which can take as long as the backend likes: past the time-out the connection is ended.
-    private async Task<bool> TryUnmountAsync(bool isLazy)
-    {
-        var unmounting = OnThread(() => _mounter.TryUnmount(MountPoint, isLazy));
-        try
-        {
-            return await unmounting.WaitAsync(_options.CloseTimeout, _options.Clock);
-        }
-        catch (TimeoutException)
-        {
-            await StopAsync();
-            return await unmounting;
-        }
-    }
-
-    private Task StopAsync()
-        => Task.Factory.StartNew(
-            _session.Stop, CancellationToken.None, TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
-
-    private async Task EndedAsync(TimeSpan patience)
-    {
-        Exception? forced = null;
-        try
-        {
-            await _session.ReadersEnded.WaitAsync(patience + _options.CloseTimeout, _options.Clock);
-        }
-        catch (TimeoutException)
-        {
-            forced = new MountException($"{MountPoint} was still in use {(patience + _options.CloseTimeout).TotalSeconds:0} s after it was unmounted; its users were cut off.");
-            await StopAsync();
-        }
-
-        bool isNews = !_isReported;
-        _isReported = true;
-        if (isNews)
-        {
-            await Completion;
-            if (forced is not null)
-                throw forced;
-        }
     }
 }

@@ -50,7 +50,7 @@ public sealed record FuseMountOptions
 
     /// <summary>
     /// Whether opening with O_TRUNC succeeds and changes nothing, as on a block device. Default: true, so that <c>dd</c>, <c>cp</c> and shell
-    /// redirection write over the bytes that are there. Any other change of size is always refused.
+    /// redirection write over the bytes that are there. Any other change of size is refused.
     /// </summary>
     public bool IgnoreOpenTruncation { get; init; } = true;
 
@@ -58,7 +58,8 @@ public sealed record FuseMountOptions
     public TimeSpan MountTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
     /// <summary>
-    /// How long each step of unmounting may take: writing back the kernel's pages, requests under way, the last flush. Default: 30 s. More than zero.
+    /// How long each step of unmounting may stand still: writing back the kernel's pages, requests under way, the last flush. Past it the
+    /// connection is cut off, and unmounting fails. Default: 30 s. More than zero.
     /// </summary>
     public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(30);
 

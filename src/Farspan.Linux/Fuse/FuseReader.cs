@@ -1,4 +1,5 @@
 using Farspan.Linux.Interop;
+using Farspan.Mounts;
 
 namespace Farspan.Linux.Fuse;
 
@@ -31,16 +32,18 @@ internal sealed unsafe class FuseReader
 
     public void Start() => _thread.Start();
 
-    /// <summary>Makes the thread end and waits until it has; a thread that is inside a backend's call is not waited for.</summary>
-    public void Stop()
+    /// <summary>Makes the thread end when it next comes back from the kernel or the backend.</summary>
+    public void BeginStop() => _isStopping = true;
+
+    /// <summary>
+    /// Wakes the thread if it waits in the kernel; whether it has ended. The signal can come between its look at the flag and the call that is
+    /// to be interrupted, so this is called until it has.
+    /// </summary>
+    public bool TryEnd(TimeSpan patience)
     {
-        _isStopping = true;
-        // The signal can come between the look at the flag and the call that it is to interrupt: it is sent until the thread has ended.
-        for (int attempt = 0; attempt < 100 && !_thread.Join(attempt < 10 ? 1 : 10); attempt++)
-        {
-            if (_threadId != 0)
-                WakeSignal.Send(_threadId);
-        }
+        if (_threadId != 0)
+            WakeSignal.Send(_threadId);
+        return _thread.Join(patience);
     }
 
     private void Run()
@@ -82,8 +85,9 @@ internal sealed unsafe class FuseReader
     {
         // ENOENT: the request was withdrawn while it was read.
         Errno.EINTR or Errno.EAGAIN or Errno.ENOENT => true,
-        // Unmounted, or aborted from outside.
-        Errno.ENODEV or Errno.ECONNABORTED => false,
+        // Unmounted.
+        Errno.ENODEV => false,
+        Errno.ECONNABORTED => throw new MountException("the connection was aborted from outside; what programs wrote without a later fsync may be lost"),
         _ => throw LinuxError.Exception(error, "reading /dev/fuse"),
     };
 }

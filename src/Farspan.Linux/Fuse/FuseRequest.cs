@@ -33,6 +33,8 @@ internal sealed unsafe class FuseRequest : MemoryManager<byte>
     private Action<FuseRequest>? _whenDone;
     private CancellationTokenSource _cancellation = new();
     private bool _isWaiting;
+    private volatile bool _isInterrupted;
+    private ulong _unique;
 
     public FuseRequest(int payloadCapacity)
     {
@@ -60,7 +62,10 @@ internal sealed unsafe class FuseRequest : MemoryManager<byte>
 
     public FuseOpcode Opcode { get; private set; }
 
-    public ulong Unique { get; private set; }
+    public ulong Unique => Volatile.Read(ref _unique);
+
+    /// <summary>Tells whether a thread is about to die.</summary>
+    public Func<int, bool> IsDying { get; set; } = ProcessStatus.HasPendingKill;
 
     /// <summary>Thread that asked; 0 where the kernel itself did.</summary>
     public int ProcessId { get; private set; }
@@ -78,13 +83,16 @@ internal sealed unsafe class FuseRequest : MemoryManager<byte>
     public void Begin()
     {
         Opcode = (FuseOpcode)Header.opcode;
-        Unique = Header.unique;
         ProcessId = (int)Header.pid;
         if (_cancellation.IsCancellationRequested)
         {
             _cancellation.Dispose();
             _cancellation = new CancellationTokenSource();
         }
+
+        // Last: from now on the request can be interrupted.
+        _isInterrupted = false;
+        Volatile.Write(ref _unique, Header.unique);
     }
 
     /// <summary>Leaves the request to its operation: <paramref name="whenDone"/> is called, on any thread, once that has ended.</summary>
@@ -93,7 +101,12 @@ internal sealed unsafe class FuseRequest : MemoryManager<byte>
         _awaiter = awaiter;
         _whenDone = whenDone;
         lock (_completed)
+        {
             _isWaiting = true;
+            if (_isInterrupted)
+                CancelForTheDying();
+        }
+
         awaiter.UnsafeOnCompleted(_completed);
     }
 
@@ -105,14 +118,19 @@ internal sealed unsafe class FuseRequest : MemoryManager<byte>
         awaiter.GetResult();
     }
 
-    /// <summary>Cancels the operation if it is the one asked for, still waits, and <paramref name="isWanted"/> does not object.</summary>
-    public bool TryCancel(ulong unique, Func<FuseRequest, bool> isWanted)
+    /// <summary>
+    /// Whether this is the request with the number, whose thread has got a signal; if so, and if the thread is about to die, its operation is
+    /// cancelled, now or as soon as it begins to wait.
+    /// </summary>
+    public bool TryInterrupt(ulong unique)
     {
         lock (_completed)
         {
-            if (!_isWaiting || Unique != unique || !isWanted(this))
+            if (Unique != unique)
                 return false;
-            _cancellation.Cancel();
+            _isInterrupted = true;
+            if (_isWaiting)
+                CancelForTheDying();
             return true;
         }
     }
@@ -123,7 +141,7 @@ internal sealed unsafe class FuseRequest : MemoryManager<byte>
         lock (_completed)
         {
             if (_isWaiting)
-                _cancellation.Cancel();
+                Cancel();
         }
     }
 
@@ -199,6 +217,16 @@ internal sealed unsafe class FuseRequest : MemoryManager<byte>
         if (disposing)
             _cancellation.Dispose();
     }
+
+    // A signal that does not kill must not fail the request: programs do not expect EINTR from a file, and a page fault would become SIGBUS.
+    private void CancelForTheDying()
+    {
+        if (IsDying(ProcessId))
+            Cancel();
+    }
+
+    // The backend's reaction runs elsewhere: it may block, or throw, which concerns neither this thread nor the mount.
+    private void Cancel() => _ = _cancellation.CancelAsync();
 
     private void Complete()
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Farspan.Backends;
 using Farspan.Linux.Interop;
 using Farspan.Mounts;
@@ -13,6 +14,9 @@ namespace Farspan.Linux.Fuse;
 internal sealed class FuseSession
 #pragma warning restore CA1001
 {
+    private static readonly TimeSpan s_stopPatience = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan s_stoppedPatience = TimeSpan.FromSeconds(5);
+
     private readonly FuseDevice _device;
     private readonly FuseRequestPool _pool;
     private readonly FuseFileServer _server;
@@ -22,12 +26,14 @@ internal sealed class FuseSession
     private readonly TaskCompletionSource _readersEnded = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _runningReaders;
     private volatile Exception? _fault;
+    private volatile string? _cutOff;
+    private volatile bool _isStopped;
 
     public FuseSession(SafeDescriptor device, IBackend backend, FuseFileSettings settings, FuseMountOptions options, string name)
     {
         _options = options;
         _device = new FuseDevice(device);
-        _pool = new FuseRequestPool(options.MaximumRequests, settings.MaximumRequestLength);
+        _pool = new FuseRequestPool(options.MaximumRequests, settings.RequestCapacity);
         _writes = new FuseWriteLog(backend);
         _server = new FuseFileServer(backend, settings, _device, _writes, _pool.Return, options.Logger) { Interrupted = Interrupt };
         _readers = new FuseReader[options.Threads];
@@ -41,6 +47,9 @@ internal sealed class FuseSession
     /// <summary>Completes once the connection has ended and no thread reads it any more; never fails.</summary>
     public Task ReadersEnded => _readersEnded.Task;
 
+    /// <summary>Grows with each write that has reached the backend.</summary>
+    public long WriteCount => _writes.WriteCount;
+
     public void Start()
     {
         _runningReaders = _readers.Length;
@@ -48,12 +57,35 @@ internal sealed class FuseSession
             reader.Start();
     }
 
-    /// <summary>Ends the readers, and with them the connection: what programs still ask of the file fails with ENOTCONN.</summary>
-    public void Stop()
+    /// <summary>
+    /// Ends the connection, whatever runs: what programs still ask of the file fails with ENOTCONN, operations that wait are cancelled, and
+    /// threads inside a backend's call are left there.
+    /// </summary>
+    /// <param name="reason">What <see cref="FinishAsync"/> reports; null where that is known otherwise.</param>
+    public void Stop(string? reason)
     {
+        _cutOff ??= reason;
+        _isStopped = true;
         _pool.Close();
         foreach (var reader in _readers)
-            reader.Stop();
+            reader.BeginStop();
+        long start = Stopwatch.GetTimestamp();
+        while (!Array.TrueForAll(_readers, reader => reader.TryEnd(TimeSpan.FromMilliseconds(1))) && Stopwatch.GetElapsedTime(start) < s_stopPatience)
+        {
+        }
+
+        foreach (var request in _pool.Snapshot())
+            request.CancelWaiting();
+        try
+        {
+            _device.Abort();
+        }
+        catch (BackendException error)
+        {
+            LogMessages.NotAborted(_options.Logger, error.Message);
+        }
+
+        _readersEnded.TrySetResult();
     }
 
     /// <summary>
@@ -79,7 +111,8 @@ internal sealed class FuseSession
 
     private bool WaitUntilIdle(TimeProvider clock)
     {
-        if (_pool.WaitUntilIdle(_options.CloseTimeout, clock))
+        var patience = _isStopped && _options.CloseTimeout > s_stoppedPatience ? s_stoppedPatience : _options.CloseTimeout;
+        if (_pool.WaitUntilIdle(patience, clock))
             return true;
         foreach (var request in _pool.Snapshot())
             request.CancelWaiting();
@@ -93,7 +126,10 @@ internal sealed class FuseSession
         using var deadline = new CancellationTokenSource(_options.CloseTimeout, clock);
         try
         {
-            await _writes.FlushAsync(deadline.Token).AsTask().WaitAsync(deadline.Token);
+            // On a thread of its own: a backend may block before it returns its task.
+            await Task.Factory.StartNew(
+                () => _writes.FlushAsync(deadline.Token).AsTask(), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)
+                .Unwrap().WaitAsync(deadline.Token);
             return null;
         }
         catch (OperationCanceledException cancelled)
@@ -122,6 +158,8 @@ internal sealed class FuseSession
             throw new BackendException(refused.Error, $"The last flush failed: {refused.Message}", refused, refused.IsTransient);
         if (flushFailure is not null)
             throw flushFailure as MountException ?? new MountException($"The last flush failed: {flushFailure.Message}", flushFailure);
+        if (_cutOff is { } reason)
+            throw new MountException(reason);
         if (!isIdle)
             throw new MountException($"Requests to the backend did not end within {_options.CloseTimeout.TotalSeconds:0} s of the mount's end.");
     }
@@ -132,7 +170,7 @@ internal sealed class FuseSession
         {
             LogMessages.ReaderFailed(_options.Logger, error);
             _fault ??= error;
-            _ = Task.Factory.StartNew(Stop, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+            _ = Task.Factory.StartNew(() => Stop(reason: null), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         }
 
         if (Interlocked.Decrement(ref _runningReaders) == 0)
@@ -142,15 +180,5 @@ internal sealed class FuseSession
         }
     }
 
-    private void Interrupt(ulong unique)
-    {
-        foreach (var request in _pool.Snapshot())
-        {
-            if (request.TryCancel(unique, IsRequesterDying))
-                return;
-        }
-    }
-
-    // A signal that does not kill must not fail the request: programs do not expect EINTR from a file, and a page fault would become SIGBUS.
-    private static bool IsRequesterDying(FuseRequest request) => ProcessStatus.HasPendingKill(request.ProcessId);
+    private bool Interrupt(ulong unique) => Array.Exists(_pool.Snapshot(), request => request.TryInterrupt(unique));
 }

@@ -13,6 +13,9 @@ internal sealed class FuseWriteLog(IBackend backend)
     /// <summary>Whether something was written or zeroed since the last successful flush began.</summary>
     public bool IsDirty => Interlocked.Read(ref _writeVersion) != Interlocked.Read(ref _flushedVersion);
 
+    /// <summary>Writes and zeroings that have reached the backend.</summary>
+    public long WriteCount => Interlocked.Read(ref _writeVersion);
+
     /// <summary>Writes of the page cache that the backend refused: the kernel drops such pages, so nobody may be left to hear of it.</summary>
     public (long Count, Exception? First) LostWrites => (Interlocked.Read(ref _lostPages), Volatile.Read(ref _firstLoss));
 

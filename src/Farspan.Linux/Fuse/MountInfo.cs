@@ -4,34 +4,35 @@ namespace Farspan.Linux.Fuse;
 
 /// <summary>One line of <c>/proc/self/mountinfo</c> (see proc_pid_mountinfo(5)), as far as it is used.</summary>
 /// <param name="Id">Number of the mount.</param>
+/// <param name="ParentId">Number of the mount that it is mounted on.</param>
 /// <param name="Device">Major and minor number, as in <c>0:45</c>.</param>
 /// <param name="MountPoint">Where it is mounted.</param>
 /// <param name="FileSystem">Type, such as <c>fuse.farspan</c>.</param>
 /// <param name="Source">What is mounted.</param>
-internal sealed record MountInfo(int Id, string Device, string MountPoint, string FileSystem, string Source)
+internal sealed record MountInfo(int Id, int ParentId, string Device, string MountPoint, string FileSystem, string Source)
 {
     /// <summary>The uppermost mount at exactly <paramref name="path"/>, or null. It asks nothing of the file system mounted there.</summary>
     public static MountInfo? Find(string path)
-        => Find(File.ReadLines("/proc/self/mountinfo"), path);
+        => Uppermost(ReadAll(), path);
 
-    public static MountInfo? Find(IEnumerable<string> lines, string path)
+    /// <summary>Every mount that this process sees.</summary>
+    public static List<MountInfo> ReadAll() => Parse(File.ReadLines("/proc/self/mountinfo"));
+
+    public static List<MountInfo> Parse(IEnumerable<string> lines) => [.. lines.Select(TryParse).OfType<MountInfo>()];
+
+    /// <summary>Of the mounts at exactly <paramref name="path"/> the one that nothing is mounted over.</summary>
+    public static MountInfo? Uppermost(List<MountInfo> mounts, string path)
     {
-        MountInfo? found = null;
-        foreach (string line in lines)
-        {
-            if (TryParse(line) is { } info && string.Equals(info.MountPoint, path, StringComparison.Ordinal))
-                found = info;
-        }
-
-        return found;
+        var here = mounts.FindAll(mount => mount.MountPoint == path);
+        return here.FindLast(mount => here.TrueForAll(other => other.ParentId != mount.Id || other.Id == mount.Id));
     }
 
     public static MountInfo? TryParse(string line)
     {
         string[] fields = line.Split(' ');
         int separator = Array.IndexOf(fields, "-", Math.Min(6, fields.Length));
-        return separator >= 0 && separator + 2 < fields.Length && int.TryParse(fields[0], out int id)
-            ? new MountInfo(id, fields[2], Unescape(fields[4]), fields[separator + 1], Unescape(fields[separator + 2]))
+        return separator >= 0 && separator + 2 < fields.Length && int.TryParse(fields[0], out int id) && int.TryParse(fields[1], out int parent)
+            ? new MountInfo(id, parent, fields[2], Unescape(fields[4]), fields[separator + 1], Unescape(fields[separator + 2]))
             : null;
     }
 

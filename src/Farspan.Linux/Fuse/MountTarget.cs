@@ -64,16 +64,16 @@ internal sealed class MountTarget
         }
     }
 
-    /// <summary>Removes the placeholder. Nothing is mounted there any more.</summary>
+    /// <summary>Removes the placeholder, where the mount was last. Nothing is mounted there any more.</summary>
     /// <exception cref="MountException">It could not be removed, or somebody has written into it.</exception>
-    public void Release()
+    public void Release(string path)
     {
-        if (!HasPlaceholder || MountInfo.Find(Path) is not null || Status(Path) is not { } status)
+        if (!HasPlaceholder || MountInfo.Find(path) is not null || Status(path) is not { } status)
             return;
         if (!IsPlaceholder(status))
-            throw new MountException($"{Path} was written to after the mount had ended; what it holds has not reached the remote.");
-        if (Libc.Unlink(Path) != 0)
-            throw new MountException(LinuxError.Exception(LinuxError.Last, $"removing the placeholder {Path}").Message);
+            throw new MountException($"{path} was written to after the mount had ended; what it holds has not reached the remote.");
+        if (Libc.Unlink(path) != 0)
+            throw new MountException(LinuxError.Exception(LinuxError.Last, $"removing the placeholder {path}").Message);
     }
 
     private static MountTarget MakePlaceholder(string path, IFuseMounter mounter)

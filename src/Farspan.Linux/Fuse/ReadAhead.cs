@@ -7,12 +7,11 @@ namespace Farspan.Linux.Fuse;
 internal static class ReadAhead
 {
     /// <summary>Sets it as well as may be; what stands in the way is logged.</summary>
-    public static void Set(string mountPoint, long length, ILogger logger)
+    public static void Set(string device, long length, ILogger logger)
     {
         try
         {
-            if (MountInfo.Find(mountPoint) is { } info)
-                File.WriteAllText($"/sys/class/bdi/{info.Device}/read_ahead_kb", (length >> 10).ToString(CultureInfo.InvariantCulture));
+            File.WriteAllText($"/sys/class/bdi/{device}/read_ahead_kb", (length >> 10).ToString(CultureInfo.InvariantCulture));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {

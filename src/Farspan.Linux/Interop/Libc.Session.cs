@@ -17,6 +17,10 @@ internal static partial class Libc
     [LibraryImport("libc", EntryPoint = "setsid", SetLastError = true)]
     public static partial int SetSid();
 
+    /// <summary>Makes <paramref name="number"/> mean what <paramref name="descriptor"/> means; what it meant before is closed in the same step.</summary>
+    [LibraryImport("libc", EntryPoint = "dup3", SetLastError = true)]
+    public static partial int Replace(SafeDescriptor descriptor, int number, int flags);
+
     [LibraryImport("libc", EntryPoint = "dup2", SetLastError = true)]
     public static partial int Dup2(SafeHandle from, int to);
 

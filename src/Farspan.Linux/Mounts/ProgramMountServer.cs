@@ -20,7 +20,7 @@ internal sealed class ProgramMountServer : IMountServer
     private readonly ProgramOutput _error;
     private readonly FuseMountOptions _options;
     private readonly IFuseMounter _mounter = FuseMounters.ForThisUser();
-    private readonly string _mountPoint;
+    private readonly OwnMount _mount;
 
     private ProgramMountServer(Process process, ProgramOutput error, FuseMountOptions options, JsonElement ready)
     {
@@ -31,7 +31,7 @@ internal sealed class ProgramMountServer : IMountServer
         ProcessId = process.Id;
         Length = ready.GetProperty("length").GetInt64();
         IsReadOnly = ready.GetProperty("readOnly").GetBoolean();
-        _mountPoint = MountInfo.Find(Path) is null ? System.IO.Path.GetDirectoryName(Path)! : Path;
+        _mount = OwnMount.Find(_mounter, MountInfo.Find(Path) is null ? System.IO.Path.GetDirectoryName(Path)! : Path, device: null);
         Completion = CompleteAsync();
     }
 
@@ -83,19 +83,33 @@ internal sealed class ProgramMountServer : IMountServer
     public async Task UnmountAsync(CancellationToken cancellationToken)
     {
         long start = _options.Clock.GetTimestamp();
-        while (!Completion.IsCompleted && MountInfo.Find(_mountPoint) is not null && !await TryUnmountAsync())
+        bool? isUnmounted = true;
+        while (!Completion.IsCompleted && (isUnmounted = await TryUnmountAsync()) == false)
         {
             if (_options.Clock.GetElapsedTime(start) > _options.BusyTimeout)
-                throw FuseMount.InUse(_mountPoint);
+                throw FuseMount.InUse(_mount.Path);
             await Task.Delay(TimeSpan.FromMilliseconds(10), _options.Clock, cancellationToken);
         }
+
+        if (isUnmounted is null)
+            _ = Libc.Kill(ProcessId, Libc.SIGTERM);
 
         await EndedAsync(_options.CloseTimeout + _options.CloseTimeout, cancellationToken);
     }
 
     public async ValueTask DisposeAsync()
     {
-        if (!Completion.IsCompleted && (MountInfo.Find(_mountPoint) is null || !await TryUnmountAsync()))
+        bool? isUnmounted = false;
+        try
+        {
+            isUnmounted = Completion.IsCompleted ? true : await TryUnmountAsync();
+        }
+        catch (MountException)
+        {
+            // It is told to end, which takes down what can be.
+        }
+
+        if (isUnmounted != true && !Completion.IsCompleted)
             _ = Libc.Kill(ProcessId, Libc.SIGTERM);
         await EndedAsync(_options.CloseTimeout + _options.CloseTimeout + s_grace, CancellationToken.None);
     }
@@ -146,7 +160,8 @@ internal sealed class ProgramMountServer : IMountServer
         }
         catch (TimeoutException)
         {
-            process.Kill();
+            // With what it started: a program that starts the real one is no reason to leave that behind.
+            process.Kill(entireProcessTree: true);
             await process.WaitForExitAsync();
             MountTarget.CleanUpAfterDeath(target, FuseMounters.ForThisUser());
         }
@@ -154,20 +169,30 @@ internal sealed class ProgramMountServer : IMountServer
         process.Dispose();
     }
 
-    private Task<bool> TryUnmountAsync()
-        => Task.Factory.StartNew(
-            () => _mounter.TryUnmount(_mountPoint, isLazy: false), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default)
-            .WaitAsync(_options.CloseTimeout, _options.Clock);
+    // Null: it stands still, and the program is to cut it off, which says what is lost.
+    private async Task<bool?> TryUnmountAsync()
+    {
+        var unmounting = Task.Factory.StartNew(
+            () => _mount.TryUnmount(isLazy: false), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        try
+        {
+            return await unmounting.WaitAsync(_options.CloseTimeout, _options.Clock);
+        }
+        catch (TimeoutException)
+        {
+            return null;
+        }
+    }
 
     private async Task EndedAsync(TimeSpan patience, CancellationToken cancellationToken)
     {
         try
         {
-            await Task.WhenAny(Completion, Task.Delay(Timeout.InfiniteTimeSpan, cancellationToken)).WaitAsync(patience, _options.Clock, cancellationToken);
+            await Task.WhenAny(Completion).WaitAsync(patience, _options.Clock, cancellationToken);
         }
         catch (TimeoutException)
         {
-            _process.Kill();
+            _process.Kill(entireProcessTree: true);
         }
 
         await Completion;
@@ -181,7 +206,7 @@ internal sealed class ProgramMountServer : IMountServer
         _process.Dispose();
         if (exitCode == 0)
             return;
-        MountTarget.CleanUpAfterDeath(_mountPoint, _mounter);
+        MountTarget.CleanUpAfterDeath(_mount.Path, _mounter);
         // Past 128 stands the signal that ended it; then nothing is known of what it had not flushed.
         throw exitCode > 128 || said is null
             ? new MountException($"The process that served {Path} ended {(exitCode > 128 ? $"by signal {exitCode - 128}" : $"with exit code {exitCode}")}; what was not flushed may be lost.")

@@ -18,7 +18,7 @@ public sealed class FuseFileServerTests
         var reply = rig.Channel.LastStruct<FuseInitOut>();
         Assert.Equal((7u, 38u, 1u << 20, (ushort)256, (ushort)48, (ushort)36), (reply.major, reply.minor, reply.max_write, reply.max_pages, reply.max_background, reply.congestion_threshold));
         Assert.Equal(
-            FuseInitFlags.ASYNC_READ | FuseInitFlags.BIG_WRITES | FuseInitFlags.PARALLEL_DIROPS | FuseInitFlags.MAX_PAGES | FuseInitFlags.EXPLICIT_INVAL_DATA | FuseInitFlags.INIT_EXT,
+            FuseInitFlags.ASYNC_READ | FuseInitFlags.BIG_WRITES | FuseInitFlags.PARALLEL_DIROPS | FuseInitFlags.ABORT_ERROR | FuseInitFlags.MAX_PAGES | FuseInitFlags.EXPLICIT_INVAL_DATA | FuseInitFlags.INIT_EXT,
             (FuseInitFlags)reply.flags);
         Assert.Equal(0u, reply.flags2);
         await rig.Server.Ready;
@@ -153,15 +153,90 @@ public sealed class FuseFileServerTests
         };
         using var rig = new ServerRig(backend);
         Assert.False(rig.Send(FuseOpcode.READ, new FuseReadIn { size = 10 }));
-        Assert.False(rig.Request.TryCancel(55, _ => true));
-        Assert.False(rig.Request.TryCancel(101, _ => false));
-        Assert.True(rig.Request.TryCancel(101, _ => true));
+        Assert.False(rig.Request.TryInterrupt(55));
+        rig.Request.IsDying = _ => false;
+        Assert.True(rig.Request.TryInterrupt(101));
+        Assert.False(seen[0].IsCancellationRequested);
+        rig.Request.IsDying = _ => true;
+        Assert.True(rig.Request.TryInterrupt(101));
         await WaitForReleaseAsync(rig);
         Assert.Equal(Errno.EINTR, rig.Channel.LastError);
         Assert.True(rig.Send(FuseOpcode.READ, new FuseReadIn { size = 10 }));
         Assert.Equal(Errno.Ok, rig.Channel.LastError);
         Assert.False(seen[1].IsCancellationRequested);
-        Assert.False(rig.Request.TryCancel(102, _ => true));
+        Assert.True(rig.Request.TryInterrupt(102));
+        Assert.False(seen[1].IsCancellationRequested);
+    }
+
+    [Fact(Timeout = 30_000)]
+    public async Task Interrupt_ThatComesBeforeTheOperationWaits_CancelsItWhenItDoes()
+    {
+        ServerRig? rig = null;
+        var backend = new ScriptedBackend(Length)
+        {
+            Read = (_, _, token) =>
+            {
+                Assert.True(rig!.Request.TryInterrupt(101));
+                return new ValueTask(Task.Delay(Timeout.Infinite, token));
+            },
+        };
+        using (rig = new ServerRig(backend))
+        {
+            rig.Request.IsDying = _ => true;
+            Assert.False(rig.Send(FuseOpcode.READ, new FuseReadIn { size = 10 }));
+            await WaitForReleaseAsync(rig);
+            Assert.Equal(Errno.EINTR, rig.Channel.LastError);
+        }
+    }
+
+    [Theory(Timeout = 30_000)]
+    [InlineData(true, 0)]
+    [InlineData(false, 1)]
+    public Task Interrupt_OfARequestThatIsNotKnown_IsAskedForAgain(bool isKnown, int replies)
+    {
+        ulong asked = 0;
+        using var rig = new ServerRig(new ScriptedBackend(Length), interrupted: unique =>
+        {
+            asked = unique;
+            return isKnown;
+        });
+        Assert.True(rig.Send(FuseOpcode.INTERRUPT, new FuseInterruptIn { unique = 42 }));
+        Assert.Equal(42ul, asked);
+        Assert.Equal(replies, rig.Channel.Count);
+        if (replies > 0)
+            Assert.Equal(Errno.EAGAIN, rig.Channel.LastError);
+        return Task.CompletedTask;
+    }
+
+    [Fact(Timeout = 30_000)]
+    public Task ReadLongerThanTheBuffer_IsAnError_NotAShortAnswer()
+    {
+        using var rig = new ServerRig(new ScriptedBackend(4 << 20));
+        rig.Send(FuseOpcode.READ, new FuseReadIn { size = (1 << 20) + 4096 });
+        Assert.Equal(Errno.EIO, rig.Channel.LastError);
+        return Task.CompletedTask;
+    }
+
+    [Fact(Timeout = 30_000)]
+    public Task SizeOfZero_IsPretendedOnce_ForAThreadThatOpens_AndRefusedOtherwise()
+    {
+        using var rig = new ServerRig(new ScriptedBackend(Length));
+        Assert.Equal(Errno.EPERM, Truncate(5));
+        rig.Send(FuseOpcode.OPEN, new FuseOpenIn { flags = Libc.O_WRONLY }, threadId: 5);
+        Assert.Equal(Errno.EPERM, Truncate(6));
+        Assert.Equal(Errno.Ok, Truncate(5));
+        Assert.Equal(Errno.EPERM, Truncate(5));
+        rig.Send(FuseOpcode.OPEN, new FuseOpenIn { flags = Libc.O_WRONLY }, threadId: 5);
+        ulong handle = rig.Channel.LastStruct<FuseOpenOut>().fh;
+        rig.Send(FuseOpcode.RELEASE, new FuseReleaseIn { fh = handle });
+        Assert.Equal(Errno.EPERM, Truncate(5));
+        return Task.CompletedTask;
+
+        Errno Truncate(int threadId)
+        {
+            rig.Send(FuseOpcode.SETATTR, new FuseSetattrIn { valid = FuseProtocol.FATTR_SIZE, size = 0 }, threadId: threadId);
+            return rig.Channel.LastError;
+        }
     }
 
     [Fact(Timeout = 30_000)]
@@ -193,7 +268,8 @@ public sealed class FuseFileServerTests
     {
         using var rig = new ServerRig(new ScriptedBackend(Length), s => s with { IgnoreOpenTruncation = ignoresOpenTruncation });
         uint valid = FuseProtocol.FATTR_SIZE | FuseProtocol.FATTR_MTIME_NOW | (hasHandle ? FuseProtocol.FATTR_FH : 0);
-        rig.Send(FuseOpcode.SETATTR, new FuseSetattrIn { valid = valid, size = (ulong)size });
+        rig.Send(FuseOpcode.OPEN, new FuseOpenIn { flags = Libc.O_WRONLY }, threadId: 5);
+        rig.Send(FuseOpcode.SETATTR, new FuseSetattrIn { valid = valid, size = (ulong)size }, threadId: 5);
         Assert.Equal(-errno, rig.Channel.LastHeader.error);
         if (errno == 0)
             Assert.Equal((ulong)Length, rig.Channel.LastStruct<FuseAttrOut>().attr.size);

@@ -119,7 +119,13 @@ public sealed class FuseMountLifeTests
         var reader = new FuseReader(device, rig.Server, pool, ended.SetResult, "reader");
         reader.Start();
         Assert.False(ended.Task.IsCompleted);
-        await Task.Run(reader.Stop);
+        reader.BeginStop();
+        await Task.Run(() =>
+        {
+            while (!reader.TryEnd(TimeSpan.FromMilliseconds(1)))
+            {
+            }
+        });
         Assert.Null(await ended.Task);
     }
 

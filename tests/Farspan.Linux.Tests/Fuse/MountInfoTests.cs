@@ -9,7 +9,7 @@ public sealed class MountInfoTests
     public Task Line_WithOptionalFields_IsParsed()
     {
         var info = MountInfo.TryParse("36 35 0:45 / /mnt/a rw,noatime shared:1 master:7 - fuse.farspan nbd://host rw,user_id=0");
-        Assert.Equal(new MountInfo(36, "0:45", "/mnt/a", "fuse.farspan", "nbd://host"), info);
+        Assert.Equal(new MountInfo(36, 35, "0:45", "/mnt/a", "fuse.farspan", "nbd://host"), info);
         return Task.CompletedTask;
     }
 
@@ -37,9 +37,10 @@ public sealed class MountInfoTests
     [Fact(Timeout = 30_000)]
     public Task Find_WithMountsUponEachOther_GivesTheUppermost()
     {
-        string[] lines = ["1 0 0:1 / /a rw - tmpfs one rw", "2 0 0:2 / /a/b rw - tmpfs two rw", "3 0 0:3 / /a rw - fuse.farspan three rw"];
-        Assert.Equal(3, MountInfo.Find(lines, "/a")!.Id);
-        Assert.Null(MountInfo.Find(lines, "/a/"));
+        string[] lines = ["1 0 0:1 / /a rw - tmpfs one rw", "4 3 0:2 / /a rw - tmpfs two rw", "3 1 0:3 / /a rw - fuse.farspan three rw", "5 4 0:4 / /a/b rw - tmpfs four rw"];
+        var mounts = MountInfo.Parse(lines);
+        Assert.Equal(4, MountInfo.Uppermost(mounts, "/a")!.Id);
+        Assert.Null(MountInfo.Uppermost(mounts, "/a/"));
         return Task.CompletedTask;
     }
 }

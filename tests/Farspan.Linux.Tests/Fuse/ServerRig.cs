@@ -23,10 +23,13 @@ internal sealed unsafe class ServerRig : IDisposable
 
     private ulong _unique = 100;
 
-    public ServerRig(IBackend backend, Func<FuseFileSettings, FuseFileSettings>? change = null)
+    public ServerRig(IBackend backend, Func<FuseFileSettings, FuseFileSettings>? change = null, Func<ulong, bool>? interrupted = null)
     {
         Writes = new FuseWriteLog(backend);
-        Server = new FuseFileServer(backend, change?.Invoke(s_settings) ?? s_settings, Channel, Writes, r => Released.Add(r), NullLogger.Instance);
+        Server = new FuseFileServer(backend, change?.Invoke(s_settings) ?? s_settings, Channel, Writes, r => Released.Add(r), NullLogger.Instance)
+        {
+            Interrupted = interrupted,
+        };
     }
 
     public RecordingChannel Channel { get; } = new();
@@ -39,15 +42,15 @@ internal sealed unsafe class ServerRig : IDisposable
 
     public System.Collections.Concurrent.ConcurrentBag<FuseRequest> Released { get; } = [];
 
-    public bool Send<T>(FuseOpcode opcode, in T body, ReadOnlySpan<byte> data = default, ulong nodeId = FuseProtocol.RootId)
+    public bool Send<T>(FuseOpcode opcode, in T body, ReadOnlySpan<byte> data = default, ulong nodeId = FuseProtocol.RootId, int threadId = 0)
         where T : unmanaged
     {
         *(T*)Request.Body = body;
         data.CopyTo(new Span<byte>(Request.Body + sizeof(T), data.Length));
-        return Send(opcode, sizeof(T) + data.Length, nodeId);
+        return Send(opcode, sizeof(T) + data.Length, nodeId, threadId);
     }
 
-    public bool Send(FuseOpcode opcode, int bodyLength = 0, ulong nodeId = FuseProtocol.RootId)
+    public bool Send(FuseOpcode opcode, int bodyLength = 0, ulong nodeId = FuseProtocol.RootId, int threadId = 0)
     {
         Request.Header = new FuseInHeader
         {
@@ -55,6 +58,7 @@ internal sealed unsafe class ServerRig : IDisposable
             opcode = (uint)opcode,
             unique = ++_unique,
             nodeid = nodeId,
+            pid = (uint)threadId,
         };
         return Server.Handle(Request, sizeof(FuseInHeader) + bodyLength);
     }

@@ -184,7 +184,7 @@ public sealed class RemoteMountTests
         var error = await Assert.ThrowsAsync<MountException>(() => mount.DisposeAsync().AsTask());
         Assert.Contains("cut off", error.Message, StringComparison.Ordinal);
         Assert.True(clock.Elapsed < TimeSpan.FromSeconds(30));
-        Assert.Equal(MountState.Closed, mount.State);
+        Assert.Equal(MountState.Faulted, mount.State);
     }
 
     [RequiresFact("root", "fuse", "umount")]

@@ -8,7 +8,7 @@ internal static partial class FsxNative
 {
     private const int ReadWrite = 2;
     private const int CloseOnExec = 0x80000;
-    private const int DirectFlag = 0x4000;
+    private static readonly int DirectFlag = RuntimeInformation.ProcessArchitecture is Architecture.Arm64 or Architecture.Arm ? 0x10000 : 0x4000;
     private const int KeepSize = 1;
     private const int PunchHole = 2;
     private const int ZeroRange = 0x10;

@@ -10,6 +10,7 @@ internal enum FuseInitFlags : ulong
     ASYNC_DIO = 1UL << 15,
     WRITEBACK_CACHE = 1UL << 16,
     PARALLEL_DIROPS = 1UL << 18,
+    ABORT_ERROR = 1UL << 21,
     MAX_PAGES = 1UL << 22,
     EXPLICIT_INVAL_DATA = 1UL << 25,
     INIT_EXT = 1UL << 30,
