@@ -4,10 +4,11 @@ using Farspan.Cli.Terminal;
 
 namespace Farspan.Cli.Mounting;
 
-/// <summary>Takes requests on a mount's Unix socket: one line of JSON each way, one request at a time.</summary>
+/// <summary>Takes requests on a mount's Unix socket: one line of JSON each way, a few callers at a time.</summary>
 internal sealed class ControlServer : IAsyncDisposable
 {
     private const int LongestRequest = 4096;
+    private const int MostCallers = 16;
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(10);
 
     private readonly Socket _listener;
@@ -71,7 +72,7 @@ internal sealed class ControlServer : IAsyncDisposable
         }
     }
 
-    /// <inheritdoc/>
+    /// <summary>Takes no more callers, and answers those that have asked.</summary>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
@@ -85,18 +86,37 @@ internal sealed class ControlServer : IAsyncDisposable
 
     private async Task LoopAsync()
     {
-        while (!_stop.IsCancellationRequested)
+        var answering = new List<Task>();
+        try
         {
-            try
+            while (true)
             {
-                using var socket = await _listener.AcceptAsync(_stop.Token);
-                await using var stream = new NetworkStream(socket);
-                await AnswerAsync(stream);
+                var socket = await _listener.AcceptAsync(_stop.Token);
+                answering.RemoveAll(task => task.IsCompleted);
+                if (answering.Count >= MostCallers)
+                    socket.Dispose();
+                else
+                    answering.Add(AnswerAsync(socket));
             }
-            catch (Exception error) when (error is OperationCanceledException or IOException or SocketException or JsonException)
-            {
-                // A caller that sends nonsense, stalls or goes away concerns nobody else.
-            }
+        }
+        catch (Exception error) when (error is OperationCanceledException or SocketException)
+        {
+            // The end of the mount, or of what the system gives: umount then finds nobody and says so.
+        }
+
+        await Task.WhenAll(answering);
+    }
+
+    private async Task AnswerAsync(Socket socket)
+    {
+        try
+        {
+            await using var stream = new NetworkStream(socket, ownsSocket: true);
+            await AnswerAsync(stream);
+        }
+        catch (Exception error) when (error is OperationCanceledException or IOException or SocketException or JsonException)
+        {
+            // A caller that sends nonsense, stalls or goes away concerns nobody else.
         }
     }
 

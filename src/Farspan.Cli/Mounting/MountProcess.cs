@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Farspan.Backends;
 using Farspan.Linux.Fuse;
 using Farspan.Mounts;
@@ -7,11 +8,15 @@ namespace Farspan.Cli.Mounting;
 /// <summary>Serves one mount until it is unmounted, by whomever, or this process is told to end.</summary>
 internal sealed class MountProcess : IAsyncDisposable
 {
+    private static readonly TimeSpan CloseTimeout = new FuseMountOptions().CloseTimeout;
+
     private readonly IBackend _backend;
     private readonly FuseMount _mount;
     private readonly MountRecord _record;
     private readonly FileStream _lock;
     private readonly ControlServer _control;
+    private readonly TaskCompletionSource<string?> _outcome = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private Task<Exception?>? _ending;
 
     private MountProcess(IBackend backend, FuseMount mount, MountRecord record, FileStream exclusive)
     {
@@ -42,12 +47,12 @@ internal sealed class MountProcess : IAsyncDisposable
         FuseMount? mount = null;
         try
         {
-            if (MountTable.IsFarspanMount(settings.Target) && ProcessOf(settings.Target, runtimeDirectory) is { } other)
+            if (MountTable.IsFarspanMount(settings.Target) && MountRecord.Find(runtimeDirectory, settings.Target) is { IsServed: true } other)
                 throw Taken(settings.Target, other);
             backend = await registry.OpenAsync(
                 settings.Remote, new BackendOpenOptions { ReadOnly = settings.ReadOnly, Timeout = settings.Timeout }, cancellationToken);
             mount = await FuseMount.MountAsync(backend, settings.Target, settings.Fuse, cancellationToken);
-            var record = draft with { Path = mount.Path };
+            var record = draft with { Path = mount.Path, ReadOnly = backend.IsReadOnly };
             var process = new MountProcess(backend, mount, record, exclusive);
             record.Write();
             return process;
@@ -64,9 +69,9 @@ internal sealed class MountProcess : IAsyncDisposable
         }
     }
 
-    /// <summary>Returns once the mount has ended; cancelling ends it, whoever uses it.</summary>
+    /// <summary>Returns once the mount has ended and the remote is closed; cancelling ends it, whoever uses it.</summary>
     /// <exception cref="BackendException">What was written last may not be durable at the remote.</exception>
-    /// <exception cref="MountException">Programs that used the file were cut off.</exception>
+    /// <exception cref="MountException">Programs that used the file were cut off, or something did not end in time.</exception>
     public async Task RunAsync(CancellationToken cancellationToken)
     {
         var told = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -75,26 +80,56 @@ internal sealed class MountProcess : IAsyncDisposable
             await Task.WhenAny(_mount.Completion, told.Task);
         }
 
-        if (told.Task.IsCompleted)
-            await _mount.DisposeAsync();
-        await _mount.Completion;
+        if (await EndAsync() is { } failure)
+            ExceptionDispatchInfo.Throw(failure);
     }
 
-    /// <summary>Ends what is left: the control socket answers its last caller, the remote is closed, the record is removed.</summary>
+    /// <summary>Ends what is left: callers on the control socket are answered, the record is removed.</summary>
     public async ValueTask DisposeAsync()
     {
+        await EndAsync();
         await _control.DisposeAsync();
+        bool hasMessages = new FileInfo(_record.Log) is { Exists: true, Length: > 0 };
+        _record.Remove(keepLog: hasMessages);
+        await _lock.DisposeAsync();
+    }
+
+    private Task<Exception?> EndAsync()
+    {
+        lock (_outcome)
+            _ending ??= EndOnceAsync();
+        return _ending;
+    }
+
+    // Whoever unmounts is told only after this: closing the remote is the last that can fail.
+    private async Task<Exception?> EndOnceAsync()
+    {
+        Exception? failure = null;
         try
         {
             await _mount.DisposeAsync();
+            await _mount.Completion;
         }
-        finally
+        catch (Exception error)
         {
-            await _backend.DisposeAsync();
-            bool hasMessages = new FileInfo(_record.Log) is { Exists: true, Length: > 0 };
-            _record.Remove(keepLog: hasMessages);
-            await _lock.DisposeAsync();
+            failure = error;
         }
+
+        try
+        {
+            await Task.Run(() => _backend.DisposeAsync().AsTask()).WaitAsync(CloseTimeout);
+        }
+        catch (TimeoutException error)
+        {
+            failure ??= new MountException($"{_record.Remote} did not close within {CloseTimeout.TotalSeconds:0} s.", error);
+        }
+        catch (Exception error)
+        {
+            failure ??= error;
+        }
+
+        _outcome.SetResult(failure?.Message);
+        return failure;
     }
 
     private static FileStream Lock(MountRecord draft)
@@ -114,9 +149,6 @@ internal sealed class MountProcess : IAsyncDisposable
         }
     }
 
-    private static MountRecord? ProcessOf(string target, string runtimeDirectory)
-        => MountRecord.Find(runtimeDirectory, target) is { } record && Directory.Exists($"/proc/{record.ProcessId}") ? record : null;
-
     private static CommandException Taken(string target, MountRecord other)
         => new($"{target} is mounted already, from {other.Remote} (pid {other.ProcessId}); unmount it first: farspan umount {target}");
 
@@ -128,11 +160,13 @@ internal sealed class MountProcess : IAsyncDisposable
                 await _mount.DisposeAsync();
             else
                 await _mount.UnmountAsync();
-            return new UnmountReply(Unmounted: true, Error: null);
         }
         catch (Exception error) when (error is IOException or TimeoutException)
         {
-            return new UnmountReply(_mount.Completion.IsCompleted, error.Message);
+            if (!_mount.Completion.IsCompleted)
+                return new UnmountReply(Unmounted: false, error.Message);
         }
+
+        return new UnmountReply(Unmounted: true, await _outcome.Task);
     }
 }

@@ -1,7 +1,9 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Farspan.Cli.Terminal;
+using Farspan.Linux.Processes;
 
 namespace Farspan.Cli.Mounting;
 
@@ -9,17 +11,23 @@ namespace Farspan.Cli.Mounting;
 /// <param name="Target">The TARGET of the command line, as an absolute path.</param>
 /// <param name="Path">The path of the mounted file; equal to <paramref name="Target"/> unless that is a directory.</param>
 /// <param name="Remote">The URI that is mounted.</param>
+/// <param name="ReadOnly">Whether it can only be read.</param>
 /// <param name="ProcessId">The process that serves it.</param>
+/// <param name="ProcessStart">When that started, which tells it from a later one of the same number.</param>
 /// <param name="ControlSocket">The Unix socket on which it takes requests.</param>
 /// <param name="Log">The file that holds its messages.</param>
-internal sealed record MountRecord(string Target, string Path, string Remote, int ProcessId, string ControlSocket, string Log)
+internal sealed record MountRecord(string Target, string Path, string Remote, bool ReadOnly, int ProcessId, long ProcessStart, string ControlSocket, string Log)
 {
+    /// <summary>Whether the process that serves it lives.</summary>
+    [JsonIgnore]
+    public bool IsServed => ProcessLife.StartOf(ProcessId) == ProcessStart;
+
     /// <summary>The record of a mount that is about to be made; it is not written yet.</summary>
     public static MountRecord Create(string runtimeDirectory, string target, string path, string remote)
     {
         string name = Name(target);
         return new MountRecord(
-            target, path, remote, Environment.ProcessId,
+            target, path, remote, ReadOnly: false, Environment.ProcessId, ProcessLife.StartOf(Environment.ProcessId) ?? 0,
             System.IO.Path.Combine(runtimeDirectory, name + ".sock"), System.IO.Path.Combine(runtimeDirectory, name + ".log"));
     }
 

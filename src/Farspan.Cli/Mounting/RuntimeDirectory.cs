@@ -5,8 +5,6 @@ namespace Farspan.Cli.Mounting;
 /// <summary>Where running mounts leave word of themselves: a directory that only this user can enter and that a restart empties.</summary>
 internal static class RuntimeDirectory
 {
-    private const UnixFileMode OnlyThisUser = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
-
     /// <summary>
     /// The directory's path: <c>FARSPAN_RUNTIME_DIR</c>, or <c>/run/farspan</c> for root, or <c>farspan</c> in <c>XDG_RUNTIME_DIR</c>, or
     /// <c>farspan-UID</c> among the temporary files.
@@ -27,19 +25,28 @@ internal static class RuntimeDirectory
 
     /// <summary>Makes the directory, or makes sure that it is this user's alone, and returns its path.</summary>
     /// <exception cref="IOException">It cannot be made, or it is another user's.</exception>
-    public static string Create()
+    public static string Create() => Trusted(PrivateDirectory.Create);
+
+    /// <summary>The directory's path; null where there is none, and so no mount of this user.</summary>
+    /// <exception cref="IOException">It may hold what another user has put there.</exception>
+    public static string? Find()
+    {
+        bool isThere = false;
+        string path = Trusted(path => isThere = PrivateDirectory.Exists(path));
+        return isThere ? path : null;
+    }
+
+    private static string Trusted(Action<string> check)
     {
         string path = Path;
         try
         {
-            Directory.CreateDirectory(path, OnlyThisUser);
-            // Only the owner may do this, so that another user's directory of this name is found out here.
-            File.SetUnixFileMode(path, OnlyThisUser);
+            check(path);
             return path;
         }
-        catch (UnauthorizedAccessException error)
+        catch (IOException error)
         {
-            throw new IOException($"The directory {path}, where mounts are noted, cannot be made or is not this user's; set FARSPAN_RUNTIME_DIR.", error);
+            throw new IOException($"The directory where mounts are noted: {error.Message.TrimEnd('.')}; remove it, or set FARSPAN_RUNTIME_DIR.", error);
         }
     }
 }

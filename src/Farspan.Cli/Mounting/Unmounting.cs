@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Farspan.Linux.Fuse;
 
 namespace Farspan.Cli.Mounting;
 
@@ -7,35 +8,53 @@ internal sealed class Unmounting(string path, TextWriter notes)
 {
     private static readonly TimeSpan ProcessPatience = TimeSpan.FromSeconds(30);
 
+    // Longer than all the steps of an unmount may take together, each of which the mount's process bounds.
+    private static readonly TimeSpan AnswerPatience = TimeSpan.FromMinutes(4);
+
     /// <summary>Unmounts and returns once the mount's process is gone.</summary>
     /// <exception cref="CommandException">Nothing is mounted there, it is in use, or not everything is durable at the remote.</exception>
     public async Task RunAsync(bool lazy, bool force, CancellationToken cancellationToken)
     {
-        var record = MountRecord.Find(RuntimeDirectory.Path, path);
+        var record = RuntimeDirectory.Find() is { } directory ? MountRecord.Find(directory, path) : null;
         if (record is null)
-        {
             await UnmountUnknownAsync(lazy || force, cancellationToken);
-            return;
-        }
+        else if (!record.IsServed)
+            await CleanUpAsync(record);
+        else if (lazy)
+            await DetachAsync(record, cancellationToken);
+        else
+            await AskAsync(record, force, cancellationToken);
+    }
 
-        if (lazy)
+    private static async Task AskAsync(MountRecord record, bool force, CancellationToken cancellationToken)
+    {
+        using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        patience.CancelAfter(AnswerPatience);
+        UnmountReply? reply;
+        try
         {
-            await RunUnmountProgramAsync(record.Target, isLazy: true, cancellationToken);
-            return;
+            reply = await ControlServer.AskAsync(record.ControlSocket, new UnmountRequest(force), patience.Token);
         }
-
-        var reply = await ControlServer.AskAsync(record.ControlSocket, new UnmountRequest(force), cancellationToken);
-        if (reply is null)
+        catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
         {
-            await CleanUpAsync(record, cancellationToken);
-            return;
+            throw new CommandException(
+                $"{record.Target} may still be mounted: its process (pid {record.ProcessId}) did not answer for {AnswerPatience.TotalMinutes:0} minutes; end it, then try again", error);
         }
 
-        if (!reply.Unmounted)
+        if (reply is { Unmounted: false })
             throw new CommandException(Busy(record.Path, reply.Error));
         await WaitForEndAsync(record, cancellationToken);
+        if (reply is null)
+            throw new CommandException($"{record.Target} was being unmounted already; whether everything is safe at {record.Remote} was told to whoever began it");
         if (reply.Error is not null)
             throw new CommandException($"{record.Target} is unmounted, but not everything is safe at {record.Remote}: {reply.Error}");
+    }
+
+    private async Task DetachAsync(MountRecord record, CancellationToken cancellationToken)
+    {
+        if (MountTable.FileSystemAt(record.Target) is { } other && !MountTable.IsFarspanMount(record.Target))
+            throw new CommandException($"{record.Target} cannot be unmounted: {other} is mounted over it; unmount that first");
+        await RunUnmountProgramAsync(record.Target, isLazy: true, cancellationToken);
     }
 
     private static string Busy(string path, string? error)
@@ -56,18 +75,16 @@ internal sealed class Unmounting(string path, TextWriter notes)
         await notes.WriteLineAsync($"farspan umount: {mountPoint} is another user's mount: its last flush is not reported here");
     }
 
-    private async Task CleanUpAsync(MountRecord record, CancellationToken cancellationToken)
+    private async Task CleanUpAsync(MountRecord record)
     {
-        if (MountTable.IsFarspanMount(record.Target))
-            await RunUnmountProgramAsync(record.Target, isLazy: true, cancellationToken);
-        // What was made to mount on, where nothing was before, has this shape.
-        if (new FileInfo(record.Target) is { Exists: true, Length: 0, UnixFileMode: UnixFileMode.UserWrite })
-            File.Delete(record.Target);
+        await FuseMount.RemoveDeadAsync(record.Target);
         bool hasMessages = new FileInfo(record.Log) is { Exists: true, Length: > 0 };
         record.Remove(keepLog: hasMessages);
-        await notes.WriteLineAsync(
-            $"farspan umount: the process of {record.Target} (pid {record.ProcessId}) had died; what programs wrote there without a later fsync may be lost"
-            + (hasMessages ? $"; its messages are in {record.Log}" : ""));
+        string note = $"the process of {record.Target} (pid {record.ProcessId}) had died; what it left there is removed"
+            + (hasMessages ? $", and its messages are in {record.Log}" : "");
+        if (!record.ReadOnly)
+            throw new CommandException($"{note}; what programs wrote without a later fsync may be lost");
+        await notes.WriteLineAsync($"farspan umount: {note}");
     }
 
     private async Task RunUnmountProgramAsync(string mountPoint, bool isLazy, CancellationToken cancellationToken)
@@ -90,7 +107,7 @@ internal sealed class Unmounting(string path, TextWriter notes)
     private static async Task WaitForEndAsync(MountRecord record, CancellationToken cancellationToken)
     {
         long started = Stopwatch.GetTimestamp();
-        while (Directory.Exists($"/proc/{record.ProcessId}"))
+        while (record.IsServed)
         {
             if (Stopwatch.GetElapsedTime(started) > ProcessPatience)
                 throw new CommandException($"{record.Target} is unmounted and flushed, but its process (pid {record.ProcessId}) does not end; look at it, then end it");

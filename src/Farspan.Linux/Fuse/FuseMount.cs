@@ -77,7 +77,11 @@ public sealed partial class FuseMount : IAsyncDisposable
         try
         {
             var left = options.MountTimeout - options.Clock.GetElapsedTime(start);
-            await mount._session.Ready.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, options.Clock, cancellationToken);
+            // A connection that ends before the kernel has shaken hands says why.
+            await (await Task.WhenAny(mount._session.Ready, mount.Completion)
+                .WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, options.Clock, cancellationToken));
+            if (!mount._session.Ready.IsCompleted)
+                throw new MountException("it was unmounted before it was ready");
             await OnThread(() => mount.FinishMounting(backend));
             return mount;
         }
@@ -155,6 +159,18 @@ public sealed partial class FuseMount : IAsyncDisposable
         if (Interlocked.Exchange(ref _isReported, 1) == 0)
             await Completion;
     }
+
+    /// <summary>
+    /// Removes what a server that has died left at a target of <see cref="MountAsync"/>: the mount, and what was made to mount on. What is served
+    /// is not touched.
+    /// </summary>
+    /// <exception cref="MountException">The system refused.</exception>
+    public static Task RemoveDeadAsync(string target)
+        => OnThread(() =>
+        {
+            MountTarget.CleanUpAfterDeath(target, FuseMounters.ForThisUser());
+            return true;
+        });
 
     internal static MountException InUse(string mountPoint)
         => new($"{mountPoint} is in use and stays mounted; close what uses it ('fuser -vm {mountPoint}' lists it) and try again.");

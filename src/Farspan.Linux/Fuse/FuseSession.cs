@@ -70,9 +70,15 @@ internal sealed class FuseSession
         foreach (var reader in _readers)
             reader.BeginStop();
         long start = Stopwatch.GetTimestamp();
-        while (!Array.TrueForAll(_readers, reader => reader.TryEnd(TimeSpan.FromMilliseconds(1))) && Stopwatch.GetElapsedTime(start) < s_stopPatience)
+        // Each is woken, though another may stand in the backend: one that stays in the kernel would keep the connection.
+        bool haveEnded;
+        do
         {
+            haveEnded = true;
+            foreach (var reader in _readers)
+                haveEnded &= reader.TryEnd(TimeSpan.FromMilliseconds(1));
         }
+        while (!haveEnded && Stopwatch.GetElapsedTime(start) < s_stopPatience);
 
         foreach (var request in _pool.Snapshot())
             request.CancelWaiting();

@@ -49,19 +49,13 @@ internal sealed class MountTarget
         };
     }
 
-    /// <summary>Removes what a server that was killed has left: its mount, and its placeholder. Does nothing where that is not possible.</summary>
+    /// <summary>Removes what a server that was killed has left: its mount, and its placeholder.</summary>
+    /// <exception cref="MountException">The system refused.</exception>
     public static void CleanUpAfterDeath(string path, IFuseMounter mounter)
     {
-        try
-        {
-            StaleMount.TryRemove(path, mounter);
-            if (MountInfo.Find(path) is null && Status(path) is { } status && IsPlaceholder(status))
-                _ = Libc.Unlink(path);
-        }
-        catch (MountException)
-        {
-            // The next mount tries again, and says why it cannot.
-        }
+        StaleMount.TryRemove(path, mounter);
+        if (MountInfo.Find(path) is null && Status(path) is { } status && IsPlaceholder(status))
+            _ = Libc.Unlink(path);
     }
 
     /// <summary>Removes the placeholder, where the mount was last. Nothing is mounted there any more.</summary>

@@ -9,16 +9,18 @@ namespace Farspan.Linux.Fuse;
 /// A mount that was made here, known by its numbers and not by its path alone: what others mount over it, or in its place, is never unmounted
 /// for it, and it is found again where a directory above it was renamed.
 /// </summary>
-/// <remarks>The kernel unmounts by path only, so a mount that comes between the look and the call can still be taken for ours.</remarks>
+/// <remarks>The numbers in mountinfo go to the next mount as soon as they are free, so they prove nothing without the kernel's unique one.</remarks>
 internal sealed class OwnMount
 {
     private readonly IFuseMounter _mounter;
     private readonly MountInfo? _info;
+    private readonly ulong? _uniqueId;
 
     private OwnMount(IFuseMounter mounter, string path, MountInfo? info)
     {
         _mounter = mounter;
         _info = info;
+        _uniqueId = UniqueId(path);
         Path = path;
     }
 
@@ -55,12 +57,29 @@ internal sealed class OwnMount
             return true;
         Path = here.MountPoint;
         var top = MountInfo.Uppermost(mounts, here.MountPoint);
+        // The kernel unmounts by path only: a mount that comes between the look and the call is taken for ours.
         return top is null || top.Id == here.Id
             ? _mounter.TryUnmount(here.MountPoint, isLazy)
             : throw new MountException($"Cannot unmount {Path}: {top.FileSystem} ({top.Source}) is mounted over it; unmount that first.");
     }
 
-    private MountInfo? Look(List<MountInfo> mounts) => mounts.Find(m => m.Id == _info!.Id && m.Device == _info.Device);
+    private MountInfo? Look(List<MountInfo> mounts)
+    {
+        if (mounts.Find(m => m.Id == _info!.Id && m.Device == _info.Device) is not { } found)
+            return null;
+        // A path leads to what is uppermost there; what is covered can only have stayed where it was.
+        bool isUppermost = MountInfo.Uppermost(mounts, found.MountPoint)?.Id == found.Id;
+        bool isOurs = _uniqueId is null || !isUppermost ? found.MountPoint == Path : UniqueId(found.MountPoint) == _uniqueId;
+        return isOurs ? found : null;
+    }
+
+    private static ulong? UniqueId(string path)
+    {
+        int flags = Libc.AT_SYMLINK_NOFOLLOW | Libc.AT_STATX_DONT_SYNC;
+        return Libc.StatX(Libc.AT_FDCWD, path, flags, Libc.STATX_MNT_ID_UNIQUE, out var status) == 0 && (status.Mask & Libc.STATX_MNT_ID_UNIQUE) != 0
+            ? status.MountId
+            : null;
+    }
 
     // Linux 6.16 and newer name it; its file system's device has the same number.
     private static string? Connection(SafeDescriptor device)

@@ -13,11 +13,18 @@ internal struct FileStatus
     [FieldOffset(4)]
     public uint BlockSize;
 
+    [FieldOffset(20)]
+    public uint OwnerId;
+
     [FieldOffset(28)]
     public ushort Mode;
 
     [FieldOffset(40)]
     public ulong Size;
+
+    /// <summary>Number of the mount; one that is never used again where the mask has <see cref="Libc.STATX_MNT_ID_UNIQUE"/>.</summary>
+    [FieldOffset(144)]
+    public ulong MountId;
 
     /// <summary>How a buffer must lie for O_DIRECT; 0 where the file has none.</summary>
     [FieldOffset(152)]

@@ -163,10 +163,22 @@ internal sealed class ProgramMountServer : IMountServer
             // With what it started: a program that starts the real one is no reason to leave that behind.
             process.Kill(entireProcessTree: true);
             await process.WaitForExitAsync();
-            MountTarget.CleanUpAfterDeath(target, FuseMounters.ForThisUser());
+            CleanUp(target, FuseMounters.ForThisUser());
         }
 
         process.Dispose();
+    }
+
+    private static void CleanUp(string target, IFuseMounter mounter)
+    {
+        try
+        {
+            MountTarget.CleanUpAfterDeath(target, mounter);
+        }
+        catch (MountException)
+        {
+            // What made the program end says more; the next mount tries again, and says why it cannot.
+        }
     }
 
     // Null: it stands still, and the program is to cut it off, which says what is lost.
@@ -206,7 +218,7 @@ internal sealed class ProgramMountServer : IMountServer
         _process.Dispose();
         if (exitCode == 0)
             return;
-        MountTarget.CleanUpAfterDeath(_mount.Path, _mounter);
+        CleanUp(_mount.Path, _mounter);
         // Past 128 stands the signal that ended it; then nothing is known of what it had not flushed.
         throw exitCode > 128 || said is null
             ? new MountException($"The process that served {Path} ended {(exitCode > 128 ? $"by signal {exitCode - 128}" : $"with exit code {exitCode}")}; what was not flushed may be lost.")
