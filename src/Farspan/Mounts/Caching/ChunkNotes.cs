@@ -148,15 +148,8 @@ internal sealed class ChunkNotes(ChunkLayout layout)
         }
     }
 
-    /// <summary>The first chunk at or after <paramref name="chunkIndex"/> of which bytes are here, or -1.</summary>
-    public long NextHere(long chunkIndex)
-    {
-        if (chunkIndex >= Layout.ChunkCount)
-            return -1;
-        long whole = _whole.NextSet(chunkIndex);
-        long dirty = _dirty.NextSet(chunkIndex);
-        return whole < 0 || (dirty >= 0 && dirty < whole) ? dirty : whole;
-    }
+    /// <summary>Goes through the chunks of which bytes are here, as long as nothing changes.</summary>
+    public ChunkCursor HereChunks() => new(_whole, _dirty);
 
     /// <summary>What is noted of a chunk that is known.</summary>
     public NotedChunk Get(long chunkIndex)

@@ -6,7 +6,8 @@ internal static class RecoveredChunks
     /// <summary>Every chunk of which anything is noted, by rising index.</summary>
     public static IEnumerable<RecoveredChunk> List(ChunkNotes notes)
     {
-        for (long index = notes.NextHere(0); index >= 0; index = notes.NextHere(index + 1))
+        var here = notes.HereChunks();
+        for (long index = here.Next(0); index >= 0; index = here.Next(index + 1))
         {
             var chunk = notes.Get(index);
             int length = notes.Layout.LengthOf(index);
@@ -24,12 +25,13 @@ internal static class RecoveredChunks
     /// <summary>Every run of chunks that read as zero, by rising index.</summary>
     public static IEnumerable<(long FirstChunk, long Count)> ListZeroes(ChunkNotes notes)
     {
+        var here = notes.HereChunks();
         foreach (var (first, count) in notes.ZeroRuns())
         {
             for (long index = first, end = first + count, next; index < end; index = next + 1)
             {
                 // What was written since is in the other list.
-                next = notes.NextHere(index);
+                next = here.Next(index);
                 if (next < 0 || next > end)
                     next = end;
                 if (next > index)

@@ -24,7 +24,8 @@ internal static class SnapshotRecords
         }
 
         uint[] checksums = new uint[Math.Min(JournalRecord.LongestRun, notes.Layout.ChunkCount)];
-        for (long index = notes.NextHere(0); index >= 0; index = notes.NextHere(index))
+        var here = notes.HereChunks();
+        for (long index = here.Next(0); index >= 0; index = here.Next(index))
         {
             var state = notes.Get(index).State;
             int count = 1;
