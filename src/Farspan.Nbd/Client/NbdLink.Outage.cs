@@ -191,7 +191,7 @@ internal sealed partial class NbdLink
 
         _others.AddRange(_connections);
         _connections.Clear();
-        if (_isClosing || _fault is not null)
+        if (!MayWait)
             EndOutage();
         _changes.Writer.TryWrite(true);
     }

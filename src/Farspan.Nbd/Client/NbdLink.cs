@@ -35,9 +35,11 @@ internal sealed partial class NbdLink
         }
 
         _mayGrow = _canMultiConnect = Export.Can(NbdTransmissionFlags.CanMultiConn);
-        first.Start(this);
         _connections.Add(first);
         _isUp = true;
+
+        // Last: from here on the connection may be lost.
+        first.Start(this);
     }
 
     /// <summary>Guards all state.</summary>
