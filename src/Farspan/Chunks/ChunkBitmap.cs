@@ -124,6 +124,40 @@ public sealed class ChunkBitmap
         return ((long)i << 6) + BitOperations.TrailingZeroCount(word);
     }
 
+    /// <summary>The first chunk at or after <paramref name="chunkIndex"/> whose bit is not set, or <see cref="ChunkCount"/>.</summary>
+    internal long NextClear(long chunkIndex)
+    {
+        if (chunkIndex >= ChunkCount)
+            return ChunkCount;
+        int i = (int)(chunkIndex >> 6);
+        ulong word = ~Volatile.Read(ref _words[i]) & (ulong.MaxValue << (int)(chunkIndex & 63));
+        while (word == 0)
+        {
+            int skipped = _words.AsSpan(i + 1).IndexOfAnyExcept(ulong.MaxValue);
+            if (skipped < 0)
+                return ChunkCount;
+            i += 1 + skipped;
+            word = ~Volatile.Read(ref _words[i]);
+        }
+
+        return Math.Min(ChunkCount, ((long)i << 6) + BitOperations.TrailingZeroCount(word));
+    }
+
+    /// <summary>The number of bits set among <paramref name="count"/> chunks from <paramref name="chunkIndex"/> on.</summary>
+    internal long CountOf(long chunkIndex, long count)
+    {
+        Check(chunkIndex, count);
+        long set = 0;
+        for (long end = chunkIndex + count; chunkIndex < end;)
+        {
+            ulong mask = Mask(chunkIndex, end, out long next);
+            set += BitOperations.PopCount(Volatile.Read(ref _words[chunkIndex >> 6]) & mask);
+            chunkIndex = next;
+        }
+
+        return set;
+    }
+
     /// <summary>The chunks whose bits are set, in ascending order.</summary>
     public IEnumerable<long> SetChunks()
     {

@@ -88,6 +88,15 @@ internal sealed class RangeSet
         return at < _ranges.Count && _ranges[at].Start <= start && _ranges[at].End >= end;
     }
 
+    /// <summary>How many bytes from <paramref name="start"/> on, up to <paramref name="end"/>, are all in it or all not.</summary>
+    public int RunLength(int start, int end, out bool isIn)
+    {
+        int at = FirstEndingAt(start + 1);
+        isIn = at < _ranges.Count && _ranges[at].Start <= start;
+        int until = at == _ranges.Count ? end : isIn ? _ranges[at].End : _ranges[at].Start;
+        return Math.Min(until, end) - start;
+    }
+
     /// <summary>What of the bytes from <paramref name="start"/> to before <paramref name="end"/> is in it.</summary>
     public RangeSet Intersect(int start, int end)
     {

@@ -14,6 +14,9 @@ internal sealed class Signal
     private Exception? _failure;
     private bool _isSet;
 
+    /// <summary>Whether it was set, or has failed.</summary>
+    public bool IsSet => Volatile.Read(ref _isSet);
+
     /// <summary>Completes once the signal is set.</summary>
     /// <exception cref="OperationCanceledException">Cancelled before.</exception>
     public Task WaitAsync(CancellationToken cancellationToken)
