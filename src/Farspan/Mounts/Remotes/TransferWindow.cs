@@ -1,0 +1,130 @@
+namespace Farspan.Mounts.Remotes;
+
+/// <summary>
+/// How many bytes of one direction are in flight at once. It looks for the point where the line is full and nothing queues: twice as much each
+/// round trip while that brings more, then a little over the highest rate seen times the shortest time seen. Thread-safe.
+/// </summary>
+/// <remarks>The idea is that of the BBR congestion control, on whole requests: see docs/decisions/0063.</remarks>
+internal sealed class TransferWindow
+{
+    private const int RoundsPerProbe = 8;
+    private const int RoundsOfRate = 10;
+    private static readonly TimeSpan LatencyMemory = TimeSpan.FromSeconds(10);
+
+    private readonly Lock _gate = new();
+    private readonly TimeProvider _clock;
+    private readonly long _smallest;
+    private readonly long _largest;
+    private readonly int? _fixedRequests;
+    private readonly double[] _rates = new double[RoundsOfRate];
+    private long _inFlight;
+    private int _requests;
+    private long _delivered;
+    private long _deliveredTime;
+    private long _roundEnd;
+    private int _round;
+    private int _flatRounds;
+    private double _bestRate;
+    private bool _isStarting = true;
+    private TimeSpan _latency = TimeSpan.MaxValue;
+    private long _latencyTime;
+    private long _limit;
+
+    /// <param name="clock">The clock.</param>
+    /// <param name="smallest">Bytes that may always be in flight.</param>
+    /// <param name="largest">Bytes that are never exceeded, but by one request.</param>
+    /// <param name="fixedRequests">The number of requests, where it does not adapt.</param>
+    public TransferWindow(TimeProvider clock, long smallest, long largest, int? fixedRequests = null)
+    {
+        _clock = clock;
+        _smallest = Math.Min(smallest, largest);
+        _largest = largest;
+        _fixedRequests = fixedRequests;
+        _limit = _smallest;
+        _deliveredTime = clock.GetTimestamp();
+    }
+
+    /// <summary>Bytes that may be in flight.</summary>
+    public long Limit => Volatile.Read(ref _limit);
+
+    public long InFlight => Volatile.Read(ref _inFlight);
+
+    /// <summary>Bytes that arrived in all.</summary>
+    public long Delivered => Volatile.Read(ref _delivered);
+
+    /// <summary>Bytes a second, the best of late; 0 before the first.</summary>
+    public double Rate => Volatile.Read(ref _bestRate);
+
+    /// <summary>Whether another request of <paramref name="bytes"/> fits; one always does.</summary>
+    public bool HasRoom(long bytes)
+    {
+        lock (_gate)
+            return _requests == 0 || (_fixedRequests is { } most ? _requests < most && _inFlight + bytes <= _largest : _inFlight + bytes <= _limit);
+    }
+
+    /// <summary>A request goes out.</summary>
+    public TransferTicket Begin(long bytes)
+    {
+        lock (_gate)
+        {
+            long now = _clock.GetTimestamp();
+
+            // An idle line delivers nothing: the time before this request says nothing of its rate.
+            if (_requests == 0)
+                _deliveredTime = now;
+            _requests++;
+            _inFlight += bytes;
+            return new TransferTicket(bytes, now, _delivered, _deliveredTime, _inFlight + bytes > _limit);
+        }
+    }
+
+    /// <summary>A request was answered, or failed.</summary>
+    public void End(in TransferTicket ticket, bool isDelivered)
+    {
+        lock (_gate)
+        {
+            _requests--;
+            _inFlight -= ticket.Bytes;
+            if (!isDelivered)
+                return;
+            long now = _clock.GetTimestamp();
+            _delivered += ticket.Bytes;
+            _deliveredTime = now;
+            var latency = _clock.GetElapsedTime(ticket.SentAt, now);
+            if (latency <= _latency || _clock.GetElapsedTime(_latencyTime, now) > LatencyMemory)
+            {
+                _latency = latency;
+                _latencyTime = now;
+            }
+
+            double seconds = _clock.GetElapsedTime(ticket.DeliveredTime, now).TotalSeconds;
+            double rate = seconds > 0 ? (_delivered - ticket.DeliveredAtSend) / seconds : 0;
+
+            // Where there was not enough to send, the rate is a lower bound of what the line can do.
+            if (ticket.IsWindowFull || rate > _bestRate)
+                _rates[_round % RoundsOfRate] = Math.Max(_rates[_round % RoundsOfRate], rate);
+            if (ticket.DeliveredAtSend >= _roundEnd)
+                EndRound(ticket.IsWindowFull);
+        }
+    }
+
+    private void EndRound(bool wasFull)
+    {
+        _roundEnd = _delivered;
+        double before = _bestRate;
+        _bestRate = _rates.Max();
+        if (!wasFull)
+            return;
+        if (_isStarting)
+        {
+            _flatRounds = _bestRate < before * 1.25 ? _flatRounds + 1 : 0;
+            _isStarting = _flatRounds < 3;
+        }
+
+        _round++;
+        _rates[_round % RoundsOfRate] = 0;
+        double enough = _bestRate * _latency.TotalSeconds * (_round % RoundsPerProbe == 0 ? 2.5 : 1.5);
+        double wanted = _isStarting ? _limit * 2.0 : enough;
+        _limit = (long)Math.Clamp(wanted, _smallest, _largest);
+    }
+}
