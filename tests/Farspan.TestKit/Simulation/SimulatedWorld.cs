@@ -1,0 +1,186 @@
+using Farspan.Backends;
+using Farspan.Chunks;
+using Farspan.Mounts;
+using Farspan.Mounts.Caching;
+using Farspan.TestKit.Time;
+
+namespace Farspan.TestKit.Simulation;
+
+/// <summary>
+/// A managed mount with everything around it, a remote far away, a line that fails, a cache, clients, kills and restarts, on one thread in
+/// virtual time, from one seed. Throws when a promise is broken.
+/// </summary>
+#pragma warning disable CA1001 // The simulated remote holds nothing to dispose of.
+internal sealed class SimulatedWorld
+#pragma warning restore CA1001
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromDays(2);
+
+    private readonly Random _random;
+    private readonly VirtualTimeProvider _clock;
+    private readonly WorldPlan _plan;
+    private readonly SimulatedRemote _remote;
+    private readonly SimulatedTruth _truth;
+    private readonly SimulatedCacheDisk _disk;
+    private bool _isHealed;
+
+    private SimulatedWorld(int seed, VirtualTimeProvider clock)
+    {
+        _random = new Random(seed);
+        _clock = clock;
+        _plan = WorldPlan.Draw(_random, seed);
+        byte[] contents = new byte[_plan.Length];
+        _random.NextBytes(contents);
+        _truth = new SimulatedTruth(contents);
+        _remote = new SimulatedRemote((byte[])contents.Clone(), clock, _random) { HasTrimAndZero = _plan.HasTrimAndZero };
+        _disk = new SimulatedCacheDisk(new ChunkLayout(_plan.Length, _plan.Options.ChunkSize));
+    }
+
+    /// <summary>Runs the world of a seed to its end.</summary>
+    /// <returns>A number that stands for all choices made.</returns>
+    public static ulong Run(int seed)
+    {
+        try
+        {
+            return VirtualTime.RunSeed(seed, Limit, clock => new SimulatedWorld(seed, clock).RunAsync());
+        }
+        catch (Exception error)
+        {
+            throw new InvalidOperationException($"Seed {seed}: {error.Message}", error);
+        }
+    }
+
+    private async Task RunAsync()
+    {
+        for (int kill = 0; kill < _plan.Kills; kill++)
+        {
+            _isHealed = false;
+            await LiveAndDieAsync();
+        }
+
+        _isHealed = false;
+        var process = new SimulatedProcess();
+        var mount = await OpenAsync(process);
+        await CheckAfterOpeningAsync(mount);
+        var troubles = TroubleAsync(process);
+        await Task.WhenAll(StartClients(process, mount));
+        _isHealed = true;
+        await troubles;
+        Heal();
+        var report = await mount.CloseAsync();
+        if (!report.IsComplete || report.Error is not null)
+            throw new InvalidOperationException($"The close left {report}.", report.Error);
+        _truth.CheckAtEnd(_remote.Durable);
+    }
+
+    private async Task LiveAndDieAsync()
+    {
+        var process = new SimulatedProcess();
+        var mount = await OpenAsync(process);
+        await CheckAfterOpeningAsync(mount);
+        var troubles = TroubleAsync(process);
+        var failures = new List<Exception>();
+        foreach (var client in StartClients(process, mount))
+            _ = WatchAsync(client, failures);
+        await Task.Delay(TimeSpan.FromMilliseconds(_random.Next(1, 1 << _random.Next(1, 15))), _clock);
+        process.Kill();
+        _isHealed = true;
+        await troubles;
+        if (failures.Count > 0)
+            throw failures[0];
+        Heal();
+
+        // What the dead process had sent arrives, or not, before the next one looks.
+        while (_remote.Running > 0)
+            await Task.Delay(TimeSpan.FromSeconds(1), _clock);
+        await Task.Delay(TimeSpan.FromMilliseconds(10), _clock);
+        _disk.NeedsProof = _random.Next(2) == 0;
+    }
+
+    private static async Task WatchAsync(Task client, List<Exception> failures)
+    {
+        try
+        {
+            await client;
+        }
+        catch (Exception error)
+        {
+            failures.Add(error);
+        }
+    }
+
+    private async Task<ManagedBackend> OpenAsync(SimulatedProcess process)
+    {
+        var options = _plan.Options with { Clock = process.Bind(_clock) };
+        IChunkCache cache;
+        if (_plan.IsCacheDurable)
+        {
+            var durable = new SimulatedChunkCache(_disk, _clock, _random);
+            durable.Open();
+            cache = process.Bind(durable);
+        }
+        else
+        {
+            cache = new MemoryChunkCache(_disk.Layout, options.CacheSizeLimit);
+        }
+
+        return await ManagedBackend.OpenAsync(process.Bind(_remote), cache, options);
+    }
+
+    private async Task CheckAfterOpeningAsync(ManagedBackend mount)
+    {
+        byte[] all = new byte[_plan.Length];
+        while (true)
+        {
+            try
+            {
+                await mount.ReadAsync(0, all);
+                break;
+            }
+            catch (BackendException error) when (error.IsTransient && _plan.Options.OnOutage != OutageBehavior.Wait)
+            {
+                // The first flush found that the store had restarted, and this mount was told to wait for nothing.
+                await Task.Delay(TimeSpan.FromSeconds(1), _clock);
+            }
+        }
+
+        _truth.CheckAfterCrash(all);
+    }
+
+    private Task[] StartClients(SimulatedProcess process, ManagedBackend mount)
+    {
+        int count = Math.Min(_plan.Clients, _plan.Length / 16);
+        return [.. Enumerable.Range(0, Math.Max(1, count)).Select(i =>
+        {
+            int from = (int)((long)_plan.Length * i / Math.Max(1, count));
+            int end = (int)((long)_plan.Length * (i + 1) / Math.Max(1, count));
+            return new SimulatedClient(process, mount, _truth, _random, process.Bind(_clock), from, end).RunAsync(_plan.StepsEach);
+        })];
+    }
+
+    private async Task TroubleAsync(SimulatedProcess process)
+    {
+        if (_plan.Faults == 0)
+            return;
+        while (!_isHealed && !process.IsDead)
+        {
+            _remote.LostRequests = _plan.Faults * _random.NextDouble();
+            _remote.LostReplies = _plan.Faults * _random.NextDouble();
+            _remote.BadReads = _random.Next(4) == 0 ? _plan.Faults : 0;
+            _remote.Stalls = _random.Next(3) == 0 ? _plan.Faults / 4 : 0;
+            _remote.IsCut = _random.Next(4) == 0;
+            if (_random.Next(3) == 0)
+                _remote.Restart();
+            await Task.Delay(TimeSpan.FromMilliseconds(_random.Next(1, 1 << _random.Next(2, 16))), _clock);
+        }
+    }
+
+    private void Heal()
+    {
+        _remote.IsCut = false;
+        _remote.LostRequests = 0;
+        _remote.LostReplies = 0;
+        _remote.BadReads = 0;
+        _remote.Stalls = 0;
+    }
+}

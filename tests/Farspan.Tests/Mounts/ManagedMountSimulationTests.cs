@@ -1,0 +1,45 @@
+using Farspan.TestKit.Simulation;
+using Xunit;
+
+namespace Farspan.Tests.Mounts;
+
+/// <summary>
+/// Whole mounts in simulated worlds: thousands of seeds, each reproducible. <c>FARSPAN_SEEDS</c> says how many; <c>FARSPAN_SEED</c> runs one.
+/// </summary>
+public sealed class ManagedMountSimulationTests
+{
+    private const int Batches = 8;
+
+    /// <summary>Seeds that once failed.</summary>
+    public static TheoryData<int> KnownSeeds => [1];
+
+    private static int SeedCount => int.TryParse(Environment.GetEnvironmentVariable("FARSPAN_SEEDS"), out int count)
+        ? count
+        : Environment.GetEnvironmentVariable("FARSPAN_LONG") == "1" ? 200_000 : 2000;
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    [InlineData(4)]
+    [InlineData(5)]
+    [InlineData(6)]
+    [InlineData(7)]
+    public void EveryWorld_KeepsThePromises(int batch)
+    {
+        for (int seed = batch; seed < SeedCount; seed += Batches)
+            SimulatedWorld.Run(seed);
+    }
+
+    [Theory]
+    [MemberData(nameof(KnownSeeds))]
+    public void KnownWorld_KeepsThePromises(int seed)
+        => SimulatedWorld.Run(int.TryParse(Environment.GetEnvironmentVariable("FARSPAN_SEED"), out int chosen) ? chosen : seed);
+
+    [Theory]
+    [InlineData(3)]
+    [InlineData(40)]
+    [InlineData(500)]
+    public void SameSeed_TakesTheSameSteps(int seed) => Assert.Equal(SimulatedWorld.Run(seed), SimulatedWorld.Run(seed));
+}
