@@ -1,4 +1,5 @@
 using System.Diagnostics.Metrics;
+using Farspan.Backends;
 using Farspan.Chunks;
 
 namespace Farspan.Mounts;
@@ -11,6 +12,17 @@ public sealed record ManagedMountOptions
 
     /// <summary>The directory that keeps what is local, and what is dirty, over a crash or a restart. Default: null, the cache is in memory.</summary>
     public string? CacheDirectory { get; init; }
+
+    /// <summary>Names the remote, such as by its URI, so that a cache directory is never used for another. Default: null; a cache directory needs
+    /// it.</summary>
+    public string? RemoteName { get; init; }
+
+    /// <summary>Opens a file of the cache directory, by its path, that holds the cached bytes. Default: null, a <see cref="FileBackend"/>, which
+    /// cannot give space back.</summary>
+    public Func<string, IBackend>? OpenCacheFile { get; init; }
+
+    /// <summary>Makes the names in a directory, by its path, durable. Default: null, the system does so in time.</summary>
+    public Action<string>? SyncDirectory { get; init; }
 
     /// <summary>Bytes that the cache may hold; clean chunks make room for others. At least 16 chunks. Default: null, no limit.</summary>
     public long? CacheSizeLimit { get; init; }
@@ -107,6 +119,8 @@ public sealed record ManagedMountOptions
         ArgumentNullException.ThrowIfNull(PullOrder);
         ArgumentNullException.ThrowIfNull(Hooks);
         ArgumentNullException.ThrowIfNull(Clock);
+        if (CacheDirectory is not null && string.IsNullOrEmpty(RemoteName))
+            throw new ArgumentException("A cache directory needs the remote's name.", nameof(RemoteName));
         if (CacheDirectory is null && (Flush == FlushMode.Local || OnOutage == OutageBehavior.ServeLocal))
             throw new ArgumentException("A flush that is durable locally needs a cache directory.", nameof(CacheDirectory));
     }

@@ -41,6 +41,7 @@ internal sealed record WorldPlan
                 ChunkSize = Chunk << random.Next(2),
                 CacheSizeLimit = isLimited ? 16 * Chunk * 2 : null,
                 CacheDirectory = isDurable ? "simulated" : null,
+                RemoteName = "simulated",
                 Flush = isDurable && random.Next(2) == 0 ? FlushMode.Local : FlushMode.Remote,
                 BackgroundPull = random.Next(4) switch { 0 => BackgroundPull.Nothing, 1 => BackgroundPull.ReadAhead, _ => BackgroundPull.Everything },
                 PullWorkers = random.Next(2) == 0 ? null : random.Next(1, 6),

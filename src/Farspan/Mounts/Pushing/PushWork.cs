@@ -13,6 +13,12 @@ internal sealed class PushWork(MountCore mount)
     /// <exception cref="BackendException">The remote or the cache failed; part of it may be at the remote.</exception>
     public Task SendAsync(Push push) => push.Zero is { } zero ? SendZeroAsync(zero) : SendBytesAsync(push);
 
+    /// <summary>
+    /// Makes durable in the cache what is about to be sent. Else a loss of power could bring back a clean note with its old bytes, which fit the
+    /// old checksum, while the remote has the new ones (docs/decisions/0070).
+    /// </summary>
+    private ValueTask SyncCacheAsync() => mount.Cache.IsDurable ? mount.Cache.FlushAsync(CancellationToken.None) : default;
+
     private async Task SendBytesAsync(Push push)
     {
         byte[] buffer = ArrayPool<byte>.Shared.Rent((int)mount.BytesOf(push.FirstChunk, push.Chunks.Count));
@@ -34,6 +40,7 @@ internal sealed class PushWork(MountCore mount)
                 mount.Locks.Release(hold);
             }
 
+            await SyncCacheAsync();
             if (pieces.Count == 1)
             {
                 await mount.Remote.WriteAsync(pieces[0].Offset, buffer.AsMemory(pieces[0].At, pieces[0].Length));
@@ -79,6 +86,7 @@ internal sealed class PushWork(MountCore mount)
     {
         long offset = mount.Layout.OffsetOf(run.FirstChunk);
         long length = mount.BytesOf(run.FirstChunk, run.Count);
+        await SyncCacheAsync();
         if (run.Kind == ZeroKind.Trim)
         {
             await mount.Remote.TrimAsync(offset, length);
