@@ -21,7 +21,8 @@ internal sealed class SimulatedWorld
     private readonly WorldPlan _plan;
     private readonly SimulatedRemote _remote;
     private readonly SimulatedTruth _truth;
-    private readonly SimulatedCacheDisk _disk;
+    private readonly SimulatedCacheDisk _notes;
+    private readonly SimulatedDisk _disk;
     private bool _isHealed;
 
     private SimulatedWorld(int seed, VirtualTimeProvider clock)
@@ -33,7 +34,8 @@ internal sealed class SimulatedWorld
         _random.NextBytes(contents);
         _truth = new SimulatedTruth(contents);
         _remote = new SimulatedRemote((byte[])contents.Clone(), clock, _random) { HasTrimAndZero = _plan.HasTrimAndZero };
-        _disk = new SimulatedCacheDisk(new ChunkLayout(_plan.Length, _plan.Options.ChunkSize));
+        _notes = new SimulatedCacheDisk(new ChunkLayout(_plan.Length, _plan.Options.ChunkSize));
+        _disk = new SimulatedDisk(seed, clock);
     }
 
     /// <summary>Runs the world of a seed to its end.</summary>
@@ -84,6 +86,7 @@ internal sealed class SimulatedWorld
             _ = WatchAsync(client, failures);
         await Task.Delay(TimeSpan.FromMilliseconds(_random.Next(1, 1 << _random.Next(1, 15))), _clock);
         process.Kill();
+        _disk.Restart(losePower: _random.Next(2) == 0);
         _isHealed = true;
         await troubles;
         if (failures.Count > 0)
@@ -94,7 +97,7 @@ internal sealed class SimulatedWorld
         while (_remote.Running > 0)
             await Task.Delay(TimeSpan.FromSeconds(1), _clock);
         await Task.Delay(TimeSpan.FromMilliseconds(10), _clock);
-        _disk.NeedsProof = _random.Next(2) == 0;
+        _notes.NeedsProof = _random.Next(2) == 0;
     }
 
     private static async Task WatchAsync(Task client, List<Exception> failures)
@@ -113,15 +116,27 @@ internal sealed class SimulatedWorld
     {
         var options = _plan.Options with { Clock = process.Bind(_clock) };
         IChunkCache cache;
-        if (_plan.IsCacheDurable)
+        if (_plan.IsCacheOnDisk)
         {
-            var durable = new SimulatedChunkCache(_disk, _clock, _random);
+            cache = process.Bind(await DirectoryChunkCache.OpenAsync(new DirectoryCacheOptions
+            {
+                Files = _disk.Open(),
+                Remote = "simulated",
+                Length = _plan.Length,
+                ChunkSize = options.ChunkSize,
+                BootId = _disk.BootId,
+                Clock = options.Clock,
+            }));
+        }
+        else if (_plan.IsCacheDurable)
+        {
+            var durable = new SimulatedChunkCache(_notes, _clock, _random);
             durable.Open();
             cache = process.Bind(durable);
         }
         else
         {
-            cache = new MemoryChunkCache(_disk.Layout, options.CacheSizeLimit);
+            cache = new MemoryChunkCache(_notes.Layout, options.CacheSizeLimit);
         }
 
         return await ManagedBackend.OpenAsync(process.Bind(_remote), cache, options);

@@ -9,6 +9,9 @@ internal sealed record WorldPlan
 
     public required bool IsCacheDurable { get; init; }
 
+    /// <summary>Whether the cache is a directory on a simulated disk, with losses of power; otherwise only its contract is simulated.</summary>
+    public required bool IsCacheOnDisk { get; init; }
+
     public required ManagedMountOptions Options { get; init; }
 
     public required int Clients { get; init; }
@@ -31,6 +34,7 @@ internal sealed record WorldPlan
         {
             Length = length,
             IsCacheDurable = isDurable,
+            IsCacheOnDisk = isDurable && random.Next(2) == 0,
             Clients = random.Next(1, 5),
             StepsEach = random.Next(5, 40),
             Kills = random.Next(3) == 0 ? random.Next(1, 3) : 0,
