@@ -10,8 +10,8 @@ public sealed class ManagedMountSimulationTests
 {
     private const int Batches = 8;
 
-    /// <summary>Seeds that once failed.</summary>
-    public static TheoryData<int> KnownSeeds => [1];
+    /// <summary>Seeds that once failed: 2083, a pusher that slept over a sweep that had come due while another ended.</summary>
+    public static TheoryData<int> KnownSeeds => [2083];
 
     private static int SeedCount => int.TryParse(Environment.GetEnvironmentVariable("FARSPAN_SEEDS"), out int count)
         ? count

@@ -101,7 +101,7 @@ internal sealed partial class Pusher
                 _isSweeping = false;
             if (isNeeded)
                 _isFlushing = true;
-            else if (isAllSent && !HasUnflushed)
+            else if (upTo == _mount.LastWrite && !HasUnflushed)
                 _isUrged = false;
         }
 

@@ -306,10 +306,10 @@ internal sealed partial class Pusher
         long next = long.MaxValue;
         if (_notBefore > now)
             next = _notBefore;
-        if (_nextSweep > now)
-            next = Math.Min(next, _nextSweep);
 
-        // Otherwise whatever is under way wakes the loop when it ends.
+        // A sweep that is under way wakes the loop when it ends; one that ended late is followed by the next at once.
+        if (!_isSweeping && !_isPreparing)
+            next = Math.Min(next, Math.Max(_nextSweep, now));
         if (next != long.MaxValue)
             _alarm.Change(_mount.Clock.GetElapsedTime(now, next) + TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
     }
