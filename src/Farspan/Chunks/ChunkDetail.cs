@@ -30,6 +30,9 @@ internal sealed class ChunkDetail
     /// <summary>The number of the first write that is in <see cref="Dirty"/>.</summary>
     public long DirtyFrom { get; set; }
 
+    /// <summary>The number of the last write.</summary>
+    public long DirtyUpTo { get; set; }
+
     /// <summary>The number of the first write that is in <see cref="Unflushed"/>.</summary>
     public long UnflushedFrom { get; set; }
 
@@ -53,9 +56,6 @@ internal sealed class ChunkDetail
     /// <summary>Whether all that is here is at the remote, durable.</summary>
     public bool IsClean => Dirty.IsEmpty && Sending.IsEmpty && Unflushed.IsEmpty && !IsSending;
 
-    /// <summary>Whether the cache was told that these bytes are dirty, and not told otherwise since.</summary>
-    public bool IsNoted(int start, int end) => Dirty.Covers(start, end) || Sending.Covers(start, end) || Unflushed.Covers(start, end);
-
     public void Reset(long index)
     {
         Index = index;
@@ -64,6 +64,7 @@ internal sealed class ChunkDetail
         Sending.Clear();
         Unflushed.Clear();
         IsSending = false;
+        DirtyUpTo = 0;
         Weight = 0;
     }
 }

@@ -153,6 +153,7 @@ internal sealed partial class ChunkMap
 
         ByWrite.AddLast(detail.ByWrite);
         detail.LastWrite = now;
+        detail.DirtyUpTo = write;
         detail.Dirty.Add(start, end);
         bool becameWhole = false;
         if (!_whole[chunkIndex])

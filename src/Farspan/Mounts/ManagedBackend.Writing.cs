@@ -100,17 +100,11 @@ public sealed partial class ManagedBackend
     private async ValueTask PrepareAsync(long chunkIndex, (int Start, int End) range)
     {
         bool isZero;
-        bool isNoted;
         lock (_mount.Gate)
-        {
             isZero = _mount.Map.IsZero(chunkIndex);
-            isNoted = _mount.Map.Find(chunkIndex) is { } detail && detail.IsNoted(range.Start, range.End);
-        }
-
-        if (isNoted)
-            return;
         if (!isZero)
         {
+            // Each time: the map joins ranges, and only the cache knows which bytes exactly are noted.
             await _mount.Cache.NoteDirtyAsync(chunkIndex, range.Start, range.End - range.Start, CancellationToken.None);
             return;
         }

@@ -65,8 +65,12 @@ internal sealed class SimulatedTruth(byte[] contents)
     }
 
     /// <summary>Judges what is there after a crash, and takes it as the truth from then on.</summary>
-    public void CheckAfterCrash(ReadOnlySpan<byte> actual)
+    /// <param name="actual">All there is.</param>
+    /// <param name="isAllKept">Whether nothing that was acknowledged may be lost, flushed or not: a process that died takes nothing with it.</param>
+    public void CheckAfterCrash(ReadOnlySpan<byte> actual, bool isAllKept)
     {
+        if (isAllKept)
+            CheckRead(0, actual);
         bool[] mayBeZero = (bool[])_flushedMayBeZero.Clone();
         foreach (var step in _steps.Where(step => step.Bytes is null))
             mayBeZero.AsSpan(step.Offset, step.Length).Fill(true);

@@ -34,10 +34,10 @@ internal sealed record WorldPlan
         {
             Length = length,
             IsCacheDurable = isDurable,
-            IsCacheOnDisk = isDurable && random.Next(2) == 0,
+            IsCacheOnDisk = isDurable && random.Next(3) != 0,
             Clients = random.Next(1, 5),
             StepsEach = random.Next(5, 40),
-            Kills = random.Next(3) == 0 ? random.Next(1, 3) : 0,
+            Kills = random.Next(3) == 0 ? random.Next(1, 4) : 0,
             Faults = random.Next(3) == 0 ? 0 : random.NextDouble() * 0.15,
             HasTrimAndZero = random.Next(4) != 0,
             Options = new ManagedMountOptions

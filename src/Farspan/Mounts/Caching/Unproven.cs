@@ -52,10 +52,14 @@ internal sealed class Unproven(MountCore mount)
             if (!_chunks[index])
                 continue;
             uint expected = _checksums[index >> PageShift]![index & ((1 << PageShift) - 1)];
-            if (await mount.ChecksumAsync(index) == expected)
-                Forget(index, 1);
-            else
+            if (await mount.ChecksumAsync(index) != expected)
+            {
                 await mount.DiscardAsync(index);
+                continue;
+            }
+
+            Forget(index, 1);
+            mount.Cache.NoteClean(index, expected);
         }
     }
 

@@ -10,14 +10,32 @@ internal sealed class PushWork(MountCore mount)
     private const int LongestZeroWrite = 1 << 20;
     private static readonly byte[] Zeroes = new byte[LongestZeroWrite];
 
+    // Every write up to this number is durable in the cache; guarded by the mount's gate.
+    private long _syncedUpTo;
+
     /// <exception cref="BackendException">The remote or the cache failed; part of it may be at the remote.</exception>
     public Task SendAsync(Push push) => push.Zero is { } zero ? SendZeroAsync(zero) : SendBytesAsync(push);
 
     /// <summary>
-    /// Makes durable in the cache what is about to be sent. Else a loss of power could bring back a clean note with its old bytes, which fit the
-    /// old checksum, while the remote has the new ones (docs/decisions/0070).
+    /// Makes durable in the cache what is about to be sent, unless that was done since it was written. Else a loss of power could bring back a
+    /// clean note with its old bytes, which fit the old checksum, while the remote has the new ones (docs/decisions/0070).
     /// </summary>
-    private ValueTask SyncCacheAsync() => mount.Cache.IsDurable ? mount.Cache.FlushAsync(CancellationToken.None) : default;
+    private async ValueTask SyncCacheAsync(long write)
+    {
+        if (!mount.Cache.IsDurable)
+            return;
+        long upTo;
+        lock (mount.Gate)
+        {
+            if (write <= _syncedUpTo)
+                return;
+            upTo = mount.LastWrite;
+        }
+
+        await mount.Cache.FlushAsync(CancellationToken.None);
+        lock (mount.Gate)
+            _syncedUpTo = Math.Max(_syncedUpTo, upTo);
+    }
 
     private async Task SendBytesAsync(Push push)
     {
@@ -27,11 +45,12 @@ internal sealed class PushWork(MountCore mount)
             var pieces = new List<(long Offset, int At, int Length)>();
 
             // Nothing is written to these chunks while what is dirty is taken and copied.
+            long lastWrite;
             var hold = await mount.Locks.AcquireAsync(push.FirstChunk, push.LastChunk, exclusive: false, CancellationToken.None);
             try
             {
                 lock (mount.Gate)
-                    Take(push, pieces);
+                    lastWrite = Take(push, pieces);
                 foreach (var (offset, at, length) in pieces)
                     await mount.Cache.ReadAsync(offset, buffer.AsMemory(at, length), CancellationToken.None);
             }
@@ -40,7 +59,7 @@ internal sealed class PushWork(MountCore mount)
                 mount.Locks.Release(hold);
             }
 
-            await SyncCacheAsync();
+            await SyncCacheAsync(lastWrite);
             if (pieces.Count == 1)
             {
                 await mount.Remote.WriteAsync(pieces[0].Offset, buffer.AsMemory(pieces[0].At, pieces[0].Length));
@@ -55,9 +74,11 @@ internal sealed class PushWork(MountCore mount)
         }
     }
 
-    private void Take(Push push, List<(long Offset, int At, int Length)> pieces)
+    /// <returns>The number of the last write to what was taken.</returns>
+    private long Take(Push push, List<(long Offset, int At, int Length)> pieces)
     {
         int at = 0;
+        long lastWrite = 0;
         foreach (var chunk in push.Chunks)
         {
             // Made zero since it was picked: that goes by itself.
@@ -68,6 +89,7 @@ internal sealed class PushWork(MountCore mount)
             }
 
             push.Taken.Add(mount.Map.StartSending(chunk));
+            lastWrite = Math.Max(lastWrite, chunk.DirtyUpTo);
             long chunkOffset = mount.Layout.OffsetOf(chunk.Index);
             foreach (var (start, end) in chunk.Sending.Ranges)
             {
@@ -80,13 +102,17 @@ internal sealed class PushWork(MountCore mount)
         }
 
         push.Bytes = at;
+        return lastWrite;
     }
 
     private async Task SendZeroAsync(ZeroRun run)
     {
         long offset = mount.Layout.OffsetOf(run.FirstChunk);
         long length = mount.BytesOf(run.FirstChunk, run.Count);
-        await SyncCacheAsync();
+        long lastWrite;
+        lock (mount.Gate)
+            lastWrite = mount.LastWrite;
+        await SyncCacheAsync(lastWrite);
         if (run.Kind == ZeroKind.Trim)
         {
             await mount.Remote.TrimAsync(offset, length);
