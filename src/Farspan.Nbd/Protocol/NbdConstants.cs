@@ -28,4 +28,7 @@ internal static class NbdConstants
     public const int ExportNamePadding = 124;
 
     public const string BaseAllocation = "base:allocation";
+
+    /// <summary>Stands before the name of a map of states (<see cref="Backends.IStateMaps"/>).</summary>
+    public const string StateMapPrefix = "x-farspan:";
 }

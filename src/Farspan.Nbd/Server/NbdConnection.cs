@@ -129,7 +129,7 @@ internal sealed class NbdConnection : IDisposable
         var context = new OperationContext(export, _flight, replies, _logger, Peer, _lost.Token);
         var buffers = new FlightBuffers(_pool, _flight, outbox);
         using var reader = new RequestReader(_channel, _pool, _flight, _progress, outbox);
-        var transmission = new Transmission(reader, outbox, replies, buffers, context, agreed.HasAllocationContext);
+        var transmission = new Transmission(reader, outbox, replies, buffers, context, agreed.Contexts);
         string? reason = "the line is lost";
         try
         {

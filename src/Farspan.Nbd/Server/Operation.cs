@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using Farspan.Backends;
 using Farspan.Nbd.Protocol;
@@ -27,7 +28,9 @@ internal sealed class Operation : IThreadPoolWorkItem
     private volatile bool _abandoned;
     private int _pending;
     private Fault? _fault;
-    private List<Extent>? _extents;
+    private StatusAnswer? _answer;
+    private ulong _contextsLeft;
+    private int _runsPerContext;
 
     public Operation(OperationContext context)
     {
@@ -68,6 +71,15 @@ internal sealed class Operation : IThreadPoolWorkItem
     {
         _buffer = buffer;
         _bufferOffset = offset;
+    }
+
+    /// <summary>Says of which contexts a BLOCK_STATUS tells. However many they are, the whole answer is no longer than that of one.</summary>
+    public void AskFor(ulong contexts)
+    {
+        _contextsLeft = contexts;
+        bool one = (Request.Flags & NbdCommandFlags.ReqOne) != 0;
+        _runsPerContext = one ? 1 : Replies.LargestExtentCount / BitOperations.PopCount(contexts);
+        _answer ??= new StatusAnswer();
     }
 
     /// <summary>Starts it.</summary>
@@ -231,16 +243,28 @@ internal sealed class Operation : IThreadPoolWorkItem
                 _done += read;
                 task = backend.ReadAsync(at, _buffer.Array.AsMemory(0, read), _context.Cancelled);
                 return true;
-            case OperationKind.BlockStatus when first:
-                _done = _length;
-                _extents ??= [];
-                _extents.Clear();
-                bool one = (Request.Flags & NbdCommandFlags.ReqOne) != 0;
-                task = _context.ListExtents(at, left, one, _extents);
-                return true;
+            case OperationKind.BlockStatus:
+                return TryAskStatus(first, out task);
             default:
                 return false;
         }
+    }
+
+    /// <summary>Asks for the next context, once the answer for the one before is on its way.</summary>
+    private bool TryAskStatus(bool first, out ValueTask task)
+    {
+        task = default;
+        if (!first)
+            _fault = _context.Replies.TryPostBlockStatus(Request, _answer!, isLast: false);
+        if (_fault is not null)
+            return false;
+        var context = _context.Export.Contexts[BitOperations.TrailingZeroCount(_contextsLeft)];
+        _contextsLeft &= ~context.Bit;
+        if (_contextsLeft == 0)
+            _done = _length;
+        _answer!.Begin(context, _length, _runsPerContext);
+        task = _context.AskStatus(_offset, _answer);
+        return true;
     }
 
     private void Finish(Exception? error)
@@ -254,8 +278,8 @@ internal sealed class Operation : IThreadPoolWorkItem
         _buffer?.Release();
         _buffer = null;
         _awaiter = default;
-        if (_extents is { Capacity: > 4096 })
-            _extents = null;
+        if (_answer is { IsLarge: true })
+            _answer = null;
         _context.Return(this);
         parent?.EndPiece(fault);
     }
@@ -269,7 +293,7 @@ internal sealed class Operation : IThreadPoolWorkItem
         }
 
         if (fault is null && Kind == OperationKind.BlockStatus)
-            fault = _context.Replies.TryPostBlockStatus(Request, _length, _extents!);
+            fault = _context.Replies.TryPostBlockStatus(Request, _answer!, isLast: true);
         else if (fault is null && Request.Command == NbdCommand.Read && _buffer is not null)
             _context.Replies.PostData(Request, (ulong)_offset, TakeBuffer(), _bufferOffset, (int)_length, isWhole: true);
         else if (fault is null)

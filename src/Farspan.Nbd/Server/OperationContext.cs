@@ -60,6 +60,15 @@ internal sealed class OperationContext
         operation.Run();
     }
 
+    /// <summary>Starts a BLOCK_STATUS for the contexts of a mask.</summary>
+    public void StartBlockStatus(in RequestHeader request, long length, ulong contexts)
+    {
+        var operation = Rent();
+        operation.Begin(OperationKind.BlockStatus, request, (long)request.Offset, length);
+        operation.AskFor(contexts);
+        operation.Run();
+    }
+
     /// <summary>Starts a FLUSH.</summary>
     public void StartFlush(in RequestHeader request)
     {
@@ -84,12 +93,14 @@ internal sealed class OperationContext
     public ReadOnlyMemory<byte> Zeroes(long length)
         => ZeroBytes.AsMemory(0, (int)Math.Min(length, Math.Min(ZeroBytes.Length, Export.PieceBytes)));
 
-    /// <summary>The extents of a range; all data where the backend cannot say.</summary>
-    public ValueTask ListExtents(long offset, long length, bool onlyOne, List<Extent> extents)
+    /// <summary>Asks the backend what it says of a context; of allocation that all is data, where it cannot say.</summary>
+    public ValueTask AskStatus(long offset, StatusAnswer answer)
     {
+        if (answer.Context.MapName is { } map)
+            return Export.Maps!.ListStatesAsync(map, offset, answer.Length, answer.Limit, answer.Runs, Cancelled);
         if (Export.Extents is { } source)
-            return source.ListExtentsAsync(offset, length, onlyOne ? 1 : Server.Replies.LargestExtentCount, extents, Cancelled);
-        extents.Add(new Extent(offset, length, ExtentKind.Data));
+            return source.ListExtentsAsync(offset, answer.Length, answer.Limit, answer.Extents, Cancelled);
+        answer.Extents.Add(new Extent(offset, answer.Length, ExtentKind.Data));
         return ValueTask.CompletedTask;
     }
 

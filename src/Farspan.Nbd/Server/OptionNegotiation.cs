@@ -9,13 +9,11 @@ namespace Farspan.Nbd.Server;
 /// </summary>
 internal sealed class OptionNegotiation
 {
-    /// <summary>The id by which the one context of each export is known after SET_META_CONTEXT.</summary>
-    public const uint AllocationContextId = 1;
-
     private readonly ExportTable _exports;
     private readonly NbdServerTls? _tls;
     private readonly bool _noZeroes;
     private ServedExport? _contextExport;
+    private ulong _contexts;
 
     public OptionNegotiation(ExportTable exports, NbdServerTls? tls, NbdClientFlags clientFlags)
     {
@@ -35,8 +33,8 @@ internal sealed class OptionNegotiation
     /// <summary>The export that the client chose; set when the outcome is <see cref="OptionOutcome.Transmit"/>.</summary>
     public ServedExport? Chosen { get; private set; }
 
-    /// <summary>Whether the client selected base:allocation for the export that it chose.</summary>
-    public bool HasAllocationContext => Chosen is not null && ReferenceEquals(_contextExport, Chosen);
+    /// <summary>The contexts that the client selected for the export that it chose, as a mask.</summary>
+    public ulong Contexts => Chosen is not null && ReferenceEquals(_contextExport, Chosen) ? _contexts : 0;
 
     /// <summary>Set when the server stops: every option but ABORT is then refused.</summary>
     public bool ShuttingDown { get; set; }
@@ -113,7 +111,7 @@ internal sealed class OptionNegotiation
             return OptionOutcome.Close;
         Chosen = export;
         var reply = replies.AddBare(ExportSummary.Size + (_noZeroes ? 0 : NbdConstants.ExportNamePadding));
-        new ExportSummary((ulong)export.Length, export.Flags(Mode, HasAllocationContext)).Write(reply);
+        new ExportSummary((ulong)export.Length, export.Flags(Mode, Contexts != 0)).Write(reply);
         return OptionOutcome.Transmit;
     }
 
@@ -207,28 +205,35 @@ internal sealed class OptionNegotiation
             return Refuse(replies, option, NbdOptionReply.ErrorInvalid, "the lengths in the option do not add up");
         if (_exports.Find(request.Name) is not { } export)
             return Refuse(replies, option, NbdOptionReply.ErrorUnknown, "no such export");
-        if (Selects(request, wildcard: !sets))
+        ulong selected = 0;
+        foreach (var context in export.Contexts)
         {
-            if (sets)
-                _contextExport = export;
-            int length = MetaContextReply.FixedSize + NbdConstants.BaseAllocation.Length;
-            MetaContextReply.Write(
-                replies.Add(option, NbdOptionReply.MetaContext, length), sets ? AllocationContextId : 0, "base:allocation"u8);
+            if (!Selects(request, context, wildcard: !sets))
+                continue;
+            selected |= context.Bit;
+            int length = MetaContextReply.FixedSize + context.NameBytes.Length;
+            MetaContextReply.Write(replies.Add(option, NbdOptionReply.MetaContext, length), sets ? context.Id : 0, context.NameBytes);
+        }
+
+        if (sets && selected != 0)
+        {
+            _contextExport = export;
+            _contexts = selected;
         }
 
         replies.Acknowledge(option);
         return OptionOutcome.Continue;
     }
 
-    /// <summary>Whether a query names base:allocation. When listing, no query at all and the wildcard do too.</summary>
-    private static bool Selects(in MetaContextRequest request, bool wildcard)
+    /// <summary>Whether a query names the context. When listing, no query at all and the wildcard do too.</summary>
+    private static bool Selects(in MetaContextRequest request, ServedContext context, bool wildcard)
     {
         if (request.QueryCount == 0)
             return wildcard;
         var queries = request.Queries;
         while (NbdFields.TryTakeText(ref queries, out var query))
         {
-            if (query.SequenceEqual("base:allocation"u8) || (wildcard && query.SequenceEqual("base:"u8)))
+            if (context.IsNamedBy(query, wildcard))
                 return true;
         }
 

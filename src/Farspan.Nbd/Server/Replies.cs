@@ -7,13 +7,12 @@ namespace Farspan.Nbd.Server;
 /// <summary>Makes replies and posts them to the outbox. Any thread; the methods that write into the batch say otherwise.</summary>
 internal sealed class Replies
 {
-    /// <summary>Descriptors in one block status reply, 64 KiB of them at most: the client asks again from where they end.</summary>
+    /// <summary>Descriptors in one block status reply, of all its contexts together, 64 KiB of them at most: the client asks again from where they end.</summary>
     public const int LargestExtentCount = 4095;
 
-    /// <summary>What base:allocation has bits for, the same as ours. Whatever else a kind may say one day is not for clients.</summary>
-    private const ExtentKind KindsOnTheWire = ExtentKind.Hole | ExtentKind.Zero;
-
     private const int LargestMessage = 1024;
+
+    private static readonly Fault UnusableStatus = new(NbdErrno.Io, "the backend gave no usable status");
 
     private readonly Outbox _outbox;
     private readonly BufferPool _pool;
@@ -86,38 +85,40 @@ internal sealed class Replies
     /// <summary>The error of a part of a structured read, which goes on.</summary>
     public void PostPartFault(in RequestHeader request, in Fault fault, ulong offset) => PostFault(request, fault, offset);
 
-    /// <summary>The extents of a range from the request's offset on; a fault where the backend gave what cannot be.</summary>
-    public Fault? TryPostBlockStatus(in RequestHeader request, long length, List<Extent> extents)
+    /// <summary>What the backend says of one context, from the request's offset on; a fault where it gave what cannot be.</summary>
+    public Fault? TryPostBlockStatus(in RequestHeader request, StatusAnswer answer, bool isLast)
     {
-        int limit = (request.Flags & NbdCommandFlags.ReqOne) != 0 ? 1 : LargestExtentCount;
-        if (extents.Count == 0 || extents.Count > limit)
-            return new Fault(NbdErrno.Io, "the backend gave no usable extents");
+        int count = answer.Count;
+        if (count == 0 || count > answer.Limit)
+            return UnusableStatus;
         bool extended = Mode == HeaderMode.Extended;
-        int size = BlockStatusChunk.HeadSize(extended) + (BlockStatusChunk.DescriptorSize(extended) * extents.Count);
+        int size = BlockStatusChunk.HeadSize(extended) + (BlockStatusChunk.DescriptorSize(extended) * count);
         var buffer = Rent(size);
         var place = buffer.Array.AsSpan(0, size);
-        BlockStatusChunk.WriteHead(place, extended, OptionNegotiation.AllocationContextId, extents.Count);
+        BlockStatusChunk.WriteHead(place, extended, answer.Context.Id, count);
         place = place[BlockStatusChunk.HeadSize(extended)..];
         long at = (long)request.Offset;
-        long end = at + length;
-        foreach (var extent in extents)
+        long end = at + answer.Length;
+        for (int i = 0; i < count; i++)
         {
-            if (extent.Offset != at || extent.Length <= 0 || extent.Length > end - at)
+            var run = answer[i];
+            if (run.Offset != at || run.Length <= 0 || run.Length > end - at)
             {
                 buffer.Release();
-                return new Fault(NbdErrno.Io, "the backend gave no usable extents");
+                return UnusableStatus;
             }
 
-            BlockStatusChunk.WriteDescriptor(place, extended, (ulong)extent.Length, (ulong)(extent.Kind & KindsOnTheWire));
+            BlockStatusChunk.WriteDescriptor(place, extended, (ulong)run.Length, run.Flags);
             place = place[BlockStatusChunk.DescriptorSize(extended)..];
-            at += extent.Length;
+            at += run.Length;
         }
 
         var message = _outbox.Rent();
         message.HeadLength = ReplyFormat.Chunk(
-            message.Head, Mode, request, NbdChunkFlags.Done, extended ? NbdChunkType.BlockStatusExtended : NbdChunkType.BlockStatus, (ulong)size);
+            message.Head, Mode, request, isLast ? NbdChunkFlags.Done : NbdChunkFlags.None,
+            extended ? NbdChunkType.BlockStatusExtended : NbdChunkType.BlockStatus, (ulong)size);
         message.SetBody(buffer, 0, size);
-        message.EndsOperation = true;
+        message.EndsOperation = isLast;
         _outbox.Post(message);
         return null;
     }

@@ -12,12 +12,12 @@ internal sealed class RequestRules
     private readonly bool _hasContexts;
     private readonly uint _maximumRequest;
 
-    public RequestRules(ServedExport export, HeaderMode mode, bool hasContexts)
+    public RequestRules(ServedExport export, HeaderMode mode, ulong contexts)
     {
         _export = export;
         _mode = mode;
-        _flags = export.Flags(mode, hasContexts);
-        _hasContexts = hasContexts;
+        _hasContexts = contexts != 0;
+        _flags = export.Flags(mode, _hasContexts);
         _maximumRequest = export.Sizes.Maximum;
     }
 

@@ -27,6 +27,8 @@ internal sealed class ServedExport
         Trim = Backend.GetCapability<ITrim>();
         Zero = Backend.GetCapability<IZero>();
         Extents = Backend.GetCapability<IExtentSource>();
+        Maps = Backend.GetCapability<IStateMaps>();
+        Contexts = ServedContext.List(Maps);
         BlockSizes = Backend.GetCapability<IBlockSizes>()?.BlockSizes ?? BlockSizes.Default;
         int piece = Math.Min(BlockSizes.Maximum, Math.Max(PieceGoal, BlockSizes.Preferred));
         PieceBytes = Math.Max(piece - (piece % BlockSizes.Minimum), BlockSizes.Minimum);
@@ -62,6 +64,11 @@ internal sealed class ServedExport
     public IZero? Zero { get; }
 
     public IExtentSource? Extents { get; }
+
+    public IStateMaps? Maps { get; }
+
+    /// <summary>The metadata contexts, each at its index.</summary>
+    public IReadOnlyList<ServedContext> Contexts { get; }
 
     public BlockSizes BlockSizes { get; }
 

@@ -25,9 +25,10 @@ internal sealed class Transmission
     private readonly bool _extended;
     private readonly int _headerSize;
     private readonly ulong _largestSkip;
+    private readonly ulong _contexts;
 
     public Transmission(
-        RequestReader reader, Outbox outbox, Replies replies, FlightBuffers buffers, OperationContext context, bool hasContexts)
+        RequestReader reader, Outbox outbox, Replies replies, FlightBuffers buffers, OperationContext context, ulong contexts)
     {
         _reader = reader;
         _outbox = outbox;
@@ -39,7 +40,8 @@ internal sealed class Transmission
         _flight = context.Flight;
         _export = context.Export;
         _lender = _export.Lender;
-        _rules = new RequestRules(_export, replies.Mode, hasContexts);
+        _rules = new RequestRules(_export, replies.Mode, contexts);
+        _contexts = contexts;
         _extended = replies.Mode == HeaderMode.Extended;
         _headerSize = _extended ? RequestHeader.ExtendedSize : RequestHeader.CompactSize;
         _largestSkip = 4UL * _export.Sizes.Maximum;
@@ -144,6 +146,7 @@ internal sealed class Transmission
     private bool TryBlockStatus(in RequestHeader request, ulong payload)
     {
         ulong length = request.Length;
+        ulong contexts = _contexts;
         if ((request.Flags & NbdCommandFlags.PayloadLength) != 0)
         {
             if (payload > LargestStatusPayload)
@@ -156,11 +159,11 @@ internal sealed class Transmission
 
             if (!_reader.TryBuffer((int)payload, withinMessage: true))
                 return false;
-            bool wellFormed = BlockStatusFilter.TryRead(_reader.BufferedBytes[..(int)payload], out length);
+            bool wellFormed = BlockStatusFilter.TryRead(_reader.BufferedBytes[..(int)payload], _contexts, out length, out contexts);
             _reader.Consume((int)payload);
             var fault = wellFormed
                 ? _rules.CheckRange(request, length)
-                : new Fault(NbdErrno.Inval, "the payload does not name the selected context once");
+                : new Fault(NbdErrno.Inval, "the payload does not name selected contexts once each");
             if (fault is { } refused)
             {
                 _replies.BatchFault(request, refused);
@@ -168,7 +171,7 @@ internal sealed class Transmission
             }
         }
 
-        _context.Start(OperationKind.BlockStatus, request, (long)length);
+        _context.StartBlockStatus(request, (long)length, contexts);
         return true;
     }
 }

@@ -18,7 +18,7 @@ public sealed class ReadOnlyStage(IBackend inner) : Stage(inner)
     /// <inheritdoc/>
     public override TCapability? GetCapability<TCapability>()
         where TCapability : class
-        => typeof(TCapability) == typeof(IExtentSource) || typeof(TCapability) == typeof(IBlockSizes)
+        => typeof(TCapability) == typeof(IExtentSource) || typeof(TCapability) == typeof(IStateMaps) || typeof(TCapability) == typeof(IBlockSizes)
             || typeof(TCapability) == typeof(IConcurrentWriters) || typeof(TCapability) == typeof(IMemoryLender)
             ? Inner.GetCapability<TCapability>()
             : null;

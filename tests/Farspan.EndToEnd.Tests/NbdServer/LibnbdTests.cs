@@ -1,8 +1,10 @@
 using System.Text.Json;
 using Farspan.Backends;
+using Farspan.Mounts;
 using Farspan.Nbd.Server;
 using Farspan.TestKit;
 using Farspan.TestKit.Peers;
+using Farspan.TestKit.Simulation;
 using Xunit;
 
 namespace Farspan.EndToEnd.Tests.NbdServer;
@@ -33,6 +35,55 @@ public sealed class LibnbdTests
         Assert.Equal("zweiter ä", second.GetProperty("export-name").GetString());
         Assert.True(second.GetProperty("is_read_only").GetBoolean());
         Assert.False(second.GetProperty("can_zero").GetBoolean());
+    }
+
+    [RequiresFact("nbdinfo")]
+    public async Task Nbdinfo_ShowsTheMapsOfAManagedMount()
+    {
+        const int Chunk = 64 << 10;
+        await using var mount = await ManagedBackend.OpenAsync(
+            new MemoryBackend(16 * Chunk),
+            new ManagedMountOptions { ChunkSize = Chunk, BackgroundPull = BackgroundPull.Nothing, PushInterval = TimeSpan.FromDays(1) });
+        await mount.WriteAsync(4 * Chunk, new byte[2 * Chunk]);
+        await using var server = RunningServer.Start(mount);
+        using var info = JsonDocument.Parse(await PeerProcess.RunOkAsync("nbdinfo", ["--json", "--no-content", server.Uri]));
+        var contexts = info.RootElement.GetProperty("exports")[0].GetProperty("contexts").EnumerateArray().Select(context => context.GetString());
+        Assert.Equal(["base:allocation", "x-farspan:local", "x-farspan:dirty"], contexts);
+        (long, long, int)[] stripe = [(0, 4 * Chunk, 0), (4 * Chunk, 2 * Chunk, 1), (6 * Chunk, 10 * Chunk, 0)];
+        Assert.Equal(stripe, await MapAsync(server.Uri, "x-farspan:dirty"));
+        Assert.Equal(stripe, await MapAsync(server.Uri, "x-farspan:local"));
+        await mount.FlushAsync();
+        Assert.Equal([(0, 16 * Chunk, 0)], await MapAsync(server.Uri, "x-farspan:dirty"));
+        Assert.Equal(stripe, await MapAsync(server.Uri, "x-farspan:local"));
+    }
+
+    private static async Task<List<(long Offset, long Length, int Flags)>> MapAsync(string uri, string context)
+    {
+        using var map = JsonDocument.Parse(await PeerProcess.RunOkAsync("nbdinfo", [$"--map={context}", "--json", uri]));
+        return [.. map.RootElement.EnumerateArray().Select(run => (
+            run.GetProperty("offset").GetInt64(), run.GetProperty("length").GetInt64(), run.GetProperty("type").GetInt32()))];
+    }
+
+    [RequiresFact("nbdsh")]
+    public async Task Nbdsh_GetsSeveralContextsInOneReply()
+    {
+        await using var backend = new MappedBackend(new MemoryBackend(1 << 20), ("local", MappedBackend.Stripes(256 << 10)), ("dirty", MappedBackend.Stripes(512 << 10)));
+        await using var server = RunningServer.Start(backend);
+        const string Script = """
+            import nbd, sys
+            h = nbd.NBD()
+            for name in ["base:allocation", "x-farspan:dirty", "x-farspan:local"]: h.add_meta_context(name)
+            h.connect_uri(sys.argv[1])
+            h.block_status(1 << 20, 0, lambda context, at, entries, error: print(context, at, entries) or 0)
+            h.block_status(1 << 20, 0, lambda context, at, entries, error: print(context, at, entries) or 0, nbd.CMD_FLAG_REQ_ONE)
+            """;
+        string printed = await PeerProcess.RunOkAsync("/usr/bin/python3", ["-c", Script, server.Uri]);
+        string[] expected =
+        [
+            "base:allocation 0 [1048576, 3]", "x-farspan:local 0 [262144, 0, 262144, 1, 262144, 0, 262144, 1]", "x-farspan:dirty 0 [524288, 0, 524288, 1]",
+            "base:allocation 0 [1048576, 3]", "x-farspan:local 0 [262144, 0]", "x-farspan:dirty 0 [524288, 0]",
+        ];
+        Assert.Equal(expected, printed.Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
 
     [RequiresFact("nbdcopy", "nbdinfo")]

@@ -77,8 +77,11 @@ public sealed class CodecFuzzTests
             Assert.Equal(bytes.Length, 4 + listing.Name.Length + listing.Description.Length);
         if (ErrorChunk.TryRead(bytes, hasOffset: true, out var error))
             Assert.True(error.Error != 0 && error.Message.Length <= bytes.Length - 14);
-        if (BlockStatusFilter.TryRead(bytes, out _))
-            Assert.Equal(BlockStatusFilter.Size, bytes.Length);
+        if (BlockStatusFilter.TryRead(bytes, selected: 0b101, out _, out ulong named))
+        {
+            Assert.Equal(bytes.Length, BlockStatusFilter.FixedSize + (BlockStatusFilter.IdSize * System.Numerics.BitOperations.PopCount(named)));
+            Assert.Equal(0UL, named & ~0b101UL);
+        }
     }
 
     private static void Check(byte[] bytes, byte[] back, int size, Action<byte[]> write)

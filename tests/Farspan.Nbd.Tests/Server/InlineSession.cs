@@ -36,7 +36,7 @@ internal sealed class InlineSession
             var replies = new Replies(outbox, _pool, flight, (HeaderMode)form);
             var context = new OperationContext(_export, flight, replies, NullLogger.Instance, "test", CancellationToken.None);
             using var reader = new RequestReader(Channel, _pool, flight, progress, outbox);
-            reason = new Transmission(reader, outbox, replies, new FlightBuffers(_pool, flight, outbox), context, form != HeaderForm.Simple).Run();
+            reason = new Transmission(reader, outbox, replies, new FlightBuffers(_pool, flight, outbox), context, form != HeaderForm.Simple ? 1UL : 0).Run();
             beforeEnd?.Invoke();
         }
 

@@ -122,16 +122,28 @@ internal sealed class ScriptedClient : IDisposable
 
     /// <summary>Negotiates a form of headers, base:allocation where asked for, and an export; returns its summary.</summary>
     public ExportSummary Go(HeaderForm form = HeaderForm.Structured, string name = "", bool contexts = false)
+        => Go(form, name, contexts ? ["base:allocation"] : [], out _);
+
+    /// <summary>Negotiates a form of headers, contexts, each of which must be selected, and an export; returns its summary.</summary>
+    public ExportSummary Go(HeaderForm form, string name, string[] contexts, out uint[] contextIds)
     {
         Greet();
         if (form == HeaderForm.Structured)
             Assert.Equal(NbdOptionReply.Ack, Option(NbdOption.StructuredReply));
         if (form == HeaderForm.Extended)
             Assert.Equal(NbdOptionReply.Ack, Option(NbdOption.ExtendedHeaders));
-        if (contexts)
+        contextIds = new uint[contexts.Length];
+        if (contexts.Length > 0)
         {
-            SendOption(NbdOption.SetMetaContext, ContextData(name, "base:allocation"));
-            Assert.Equal(NbdOptionReply.MetaContext, ReadOptionReply(NbdOption.SetMetaContext).Type);
+            SendOption(NbdOption.SetMetaContext, ContextData(name, contexts));
+            for (int i = 0; i < contexts.Length; i++)
+            {
+                var (type, data) = ReadOptionReply(NbdOption.SetMetaContext);
+                Assert.Equal(NbdOptionReply.MetaContext, type);
+                Assert.True(MetaContextReply.TryRead(data, out var context));
+                contextIds[Array.IndexOf(contexts, Encoding.UTF8.GetString(context.Name))] = context.Id;
+            }
+
             Assert.Equal(NbdOptionReply.Ack, ReadOptionReply(NbdOption.SetMetaContext).Type);
         }
 

@@ -30,6 +30,9 @@ internal sealed class ScriptedReply
 
     public List<(ulong Length, ulong Flags)> Extents { get; } = [];
 
+    /// <summary>The ids of the contexts that it tells of, in its order, and what it tells of each.</summary>
+    public List<(uint Context, List<(ulong Length, ulong Flags)> Runs)> Contexts { get; } = [];
+
     public void Add(SimpleReplyHeader header, byte[] data)
     {
         Cookie = header.Cookie;
@@ -62,8 +65,13 @@ internal sealed class ScriptedReply
             case NbdChunkType.BlockStatus or NbdChunkType.BlockStatusExtended:
                 Assert.Equal(extended, header.Type == NbdChunkType.BlockStatusExtended);
                 Assert.True(BlockStatusChunk.TryRead(payload, extended, out var status));
+                Contexts.Add((status.ContextId, []));
                 for (int i = 0; i < status.Count; i++)
+                {
                     Extents.Add(status[i]);
+                    Contexts[^1].Runs.Add(status[i]);
+                }
+
                 break;
             default:
                 Assert.True(header.IsError, $"chunk type {header.Type}");
