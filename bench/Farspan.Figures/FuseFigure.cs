@@ -13,7 +13,7 @@ internal static class FuseFigure
         Contender? tmpfs = null;
         try
         {
-            peers.Add(await MountAsync("farspan", options, t => (options.Farspan, ["mount", $"memory:{Size}", t, "--foreground"]), directory: false));
+            peers.Add(await MountAsync("farspan", options, t => (options.Farspan, ["mount", $"memory:{Size}", t, "--direct", "--foreground"]), directory: false));
             peers.Add(await MountAsync("nbdfuse+nbdkit", options, t => ("nbdfuse", [Path.GetDirectoryName(t)!, "[", "nbdkit", "memory", $"{Size}", "]"]), directory: true));
             string file = Path.Combine("/dev/shm", $"farspan-figures-{Environment.ProcessId}");
             tmpfs = new Contender("tmpfs", file, process: null, () =>

@@ -70,6 +70,7 @@ internal static class FarspanProgram
         root.Add(ServeCommand.Create());
         root.Add(MountCommand.Create());
         root.Add(UmountCommand.Create());
+        root.Add(StatusCommand.Create());
         root.Add(CopyCommand.Create());
         root.Add(InfoCommand.Create());
         root.Add(DoctorCommand.Create());

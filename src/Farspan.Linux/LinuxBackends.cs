@@ -1,5 +1,6 @@
 using Farspan.Backends;
 using Farspan.Linux.Files;
+using Farspan.Mounts;
 
 namespace Farspan.Linux;
 
@@ -14,6 +15,19 @@ public static class LinuxBackends
     {
         ArgumentNullException.ThrowIfNull(registry);
         return registry.Register("file", OpenFileAsync).Register("directory", OpenDirectoryAsync);
+    }
+
+    /// <summary>Has a managed mount's cache directory give space back, and make its names durable, as Linux can.</summary>
+    public static ManagedMountOptions WithLinuxFiles(this ManagedMountOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(options);
+
+        // Without a lock of its own: the directory has one.
+        return options with
+        {
+            OpenCacheFile = path => LinuxFileBackend.Open(path, new FileBackendOptions { Lock = false }, options.Clock),
+            SyncDirectory = DirectorySync.Sync,
+        };
     }
 
     private static ValueTask<IBackend> OpenFileAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)

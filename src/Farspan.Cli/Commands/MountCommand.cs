@@ -12,14 +12,15 @@ internal static class MountCommand
 {
     private const string Description =
         "Make a remote visible as an ordinary file at TARGET. Returns once TARGET can be used and leaves a process behind that serves it, "
-        + "until 'farspan umount TARGET'. Mounts are direct for now: every access goes to the remote; the managed mount, with a local cache, comes later.";
+        + "until 'farspan umount TARGET'. The mount is managed: a local cache holds what was read and written, everything else is pulled in the "
+        + "background, what was written is pushed, and fsync returns once it is durable at the remote. --direct does without the cache.";
 
     /// <summary>The verb.</summary>
     public static Command Create()
     {
         var remote = new Argument<string>("REMOTE") { Description = "The backend to mount, such as nbd://host:10809/export." };
         var target = new Argument<string>("TARGET") { Description = "An absent path or a regular file, which becomes the mounted file; or a directory, which gets the file inside." };
-        var direct = new Option<bool>("--direct") { Description = "No local cache: every access goes to the remote. The only kind for now, with or without this option." };
+        var managed = new ManagedOptions();
         var via = new Option<string>("--via") { Description = "How TARGET appears. Only fuse (a file) for now.", DefaultValueFactory = _ => "fuse" };
         via.AcceptOnlyFromAmong("fuse");
         var readOnly = new Option<bool>("--read-only") { Description = "Open and mount for reading only." };
@@ -34,7 +35,9 @@ internal static class MountCommand
         {
             Examples =
             [
-                ("farspan mount nbd://127.0.0.1:10809/ /mnt/disk.img --direct", "any program can now read, write and map /mnt/disk.img"),
+                ("farspan mount nbd://127.0.0.1:10809/ /mnt/disk.img", "any program can now read, write and map /mnt/disk.img"),
+                ("farspan mount nbd://127.0.0.1:10809/ /mnt/disk.img --cache ~/disk.cache", "with a cache that outlives a crash, and the mount"),
+                ("farspan mount nbd://127.0.0.1:10809/ /mnt/disk.img --direct", "no cache: every access goes to the remote"),
                 ("farspan mount 'nbd+unix:///?socket=/tmp/nbdkit.sock' /mnt/other.img", "what another NBD server serves on a Unix socket"),
                 ("farspan mount nbd://host/db ~/db.sqlite --read-only --foreground", "stay until Ctrl-C"),
                 ("farspan umount /mnt/disk.img", "end it"),
@@ -42,16 +45,19 @@ internal static class MountCommand
         };
         command.AddArgument(remote);
         command.AddArgument(target);
-        foreach (var option in (Option[])[direct, via, readOnly, foreground, allowOther, mode, fileName, timeout, json, quiet])
+        foreach (var option in (Option[])[.. managed.All, via, readOnly, foreground, allowOther, mode, fileName, timeout, json, quiet])
             command.Add(option);
         command.SetAction(async (result, cancellationToken) =>
         {
+            var requestTimeout = SharedOptions.ReadTimeout(result.GetValue(timeout)!);
             var settings = new MountSettings
             {
+                Managed = managed.Read(result, requestTimeout),
+                Progress = DetachedChild.IsThisProcess ? ProgressMode.None : SharedOptions.ProgressMode(progress: false, result.GetValue(quiet)),
                 Remote = result.GetValue(remote)!,
                 Target = TargetPath.Resolve(result.GetValue(target)!),
                 ReadOnly = result.GetValue(readOnly),
-                Timeout = SharedOptions.ReadTimeout(result.GetValue(timeout)!),
+                Timeout = requestTimeout,
                 Fuse = new FuseMountOptions
                 {
                     AllowOther = result.GetValue(allowOther),
@@ -107,8 +113,11 @@ internal static class MountCommand
         if (json)
             output.WriteLine(JsonSerializer.Serialize(mounted, CliJson.Shapes.MountedFile));
         else if (!quiet)
-            output.WriteLine($"mounted {mounted.Remote} at {mounted.Path}, {ByteSize.Format(mounted.Length)}{(mounted.ReadOnly ? ", read-only" : "")}");
+            output.WriteLine($"mounted {mounted.Remote} at {mounted.Path}, {ByteSize.Format(mounted.Length)}{(mounted.ReadOnly ? ", read-only" : "")}{Cached(mounted)}");
     }
+
+    private static string Cached(MountedFile mounted)
+        => mounted.LocalBytes is { } local ? $", {ByteSize.Format(local)} local already in {mounted.Cache ?? "memory"}" : ", direct";
 
     private static UnixFileMode ParseMode(string text)
     {

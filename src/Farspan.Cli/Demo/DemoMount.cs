@@ -12,7 +12,7 @@ internal sealed class DemoMount(string uri, string target) : IAsyncDisposable
     /// <summary>Mounts and returns the file's path once it can be used.</summary>
     public async Task<string> StartAsync(CancellationToken cancellationToken)
     {
-        _child = DemoChild.Start(["mount", uri, target, "--foreground", "--json"]);
+        _child = DemoChild.Start(["mount", uri, target, "--direct", "--foreground", "--json"]);
         string line = await _child.ReadLineAsync(cancellationToken);
         return JsonSerializer.Deserialize(line, CliJson.Shapes.MountedFile)?.Path ?? throw new CommandException($"the demo's mount answered '{line}'");
     }

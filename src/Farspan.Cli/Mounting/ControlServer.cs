@@ -12,11 +12,11 @@ internal sealed class ControlServer : IAsyncDisposable
     private static readonly TimeSpan RequestTimeout = TimeSpan.FromSeconds(10);
 
     private readonly Socket _listener;
-    private readonly Func<UnmountRequest, Task<UnmountReply>> _handle;
+    private readonly Func<ControlRequest, Task<ControlReply>> _handle;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
 
-    private ControlServer(Socket listener, Func<UnmountRequest, Task<UnmountReply>> handle)
+    private ControlServer(Socket listener, Func<ControlRequest, Task<ControlReply>> handle)
     {
         _listener = listener;
         _handle = handle;
@@ -25,7 +25,7 @@ internal sealed class ControlServer : IAsyncDisposable
 
     /// <summary>Listens on a path; what a process that died left there is replaced.</summary>
     /// <exception cref="IOException">The path cannot be listened on.</exception>
-    public static ControlServer Start(string path, Func<UnmountRequest, Task<UnmountReply>> handle)
+    public static ControlServer Start(string path, Func<ControlRequest, Task<ControlReply>> handle)
     {
         File.Delete(path);
         var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
@@ -45,7 +45,7 @@ internal sealed class ControlServer : IAsyncDisposable
 
     /// <summary>Asks the process that listens on a path; null where none does.</summary>
     /// <exception cref="IOException">It went away before it answered.</exception>
-    public static async Task<UnmountReply?> AskAsync(string path, UnmountRequest request, CancellationToken cancellationToken)
+    public static async Task<ControlReply?> AskAsync(string path, ControlRequest request, CancellationToken cancellationToken)
     {
         using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
@@ -61,10 +61,10 @@ internal sealed class ControlServer : IAsyncDisposable
         using var reader = new StreamReader(stream);
         try
         {
-            await WriteLineAsync(stream, JsonSerializer.Serialize(request, CliJson.Shapes.UnmountRequest), cancellationToken);
+            await WriteLineAsync(stream, JsonSerializer.Serialize(request, CliJson.Shapes.ControlRequest), cancellationToken);
             string line = await reader.ReadLineAsync(cancellationToken)
                 ?? throw new IOException("The mount's process went away before it answered; its log may say why.");
-            return JsonSerializer.Deserialize(line, CliJson.Shapes.UnmountReply);
+            return JsonSerializer.Deserialize(line, CliJson.Shapes.ControlReply);
         }
         catch (JsonException error)
         {
@@ -134,10 +134,10 @@ internal sealed class ControlServer : IAsyncDisposable
             length += count;
         }
 
-        var request = JsonSerializer.Deserialize(buffer.AsSpan(0, length), CliJson.Shapes.UnmountRequest);
+        var request = JsonSerializer.Deserialize(buffer.AsSpan(0, length), CliJson.Shapes.ControlRequest);
         if (request is null)
             return;
         var reply = await _handle(request);
-        await WriteLineAsync(stream, JsonSerializer.Serialize(reply, CliJson.Shapes.UnmountReply), CancellationToken.None);
+        await WriteLineAsync(stream, JsonSerializer.Serialize(reply, CliJson.Shapes.ControlReply), CancellationToken.None);
     }
 }

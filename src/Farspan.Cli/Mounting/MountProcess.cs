@@ -1,7 +1,9 @@
 using System.Runtime.ExceptionServices;
 using Farspan.Backends;
+using Farspan.Cli.Terminal;
 using Farspan.Linux.Fuse;
 using Farspan.Mounts;
+using Farspan.Units;
 
 namespace Farspan.Cli.Mounting;
 
@@ -10,6 +12,7 @@ internal sealed class MountProcess : IAsyncDisposable
 {
     private static readonly TimeSpan CloseTimeout = new FuseMountOptions().CloseTimeout;
 
+    private readonly MountSettings _settings;
     private readonly IBackend _backend;
     private readonly FuseMount _mount;
     private readonly MountRecord _record;
@@ -18,18 +21,27 @@ internal sealed class MountProcess : IAsyncDisposable
     private readonly TaskCompletionSource<string?> _outcome = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task<Exception?>? _ending;
 
-    private MountProcess(IBackend backend, FuseMount mount, MountRecord record, FileStream exclusive)
+    private MountProcess(MountSettings settings, IBackend backend, FuseMount mount, MountRecord record, FileStream exclusive)
     {
+        _settings = settings;
         _backend = backend;
         _mount = mount;
         _record = record;
         _lock = exclusive;
-        _control = ControlServer.Start(record.ControlSocket, UnmountAsync);
-        Mounted = new MountedFile(mount.Path, record.Target, record.Remote, backend.Length, backend.IsReadOnly, Environment.ProcessId);
+        _control = ControlServer.Start(record.ControlSocket, AnswerAsync);
+        Mounted = new MountedFile(mount.Path, record.Target, record.Remote, backend.Length, backend.IsReadOnly, Environment.ProcessId)
+        {
+            Managed = record.IsManaged,
+            Cache = record.Cache,
+            LocalBytes = Managed?.Status.LocalBytes,
+        };
     }
 
     /// <summary>What is mounted.</summary>
     public MountedFile Mounted { get; }
+
+    /// <summary>The managed mount that the file shows; null for a direct one.</summary>
+    public ManagedBackend? Managed => _backend as ManagedBackend;
 
     /// <summary>The file that takes this process's messages once it has left its terminal.</summary>
     public string Log => _record.Log;
@@ -51,9 +63,19 @@ internal sealed class MountProcess : IAsyncDisposable
                 throw Taken(settings.Target, other);
             backend = await registry.OpenAsync(
                 settings.Remote, new BackendOpenOptions { ReadOnly = settings.ReadOnly, Timeout = settings.Timeout }, cancellationToken);
+
+            // Pulls from here on, while the file is being mounted.
+            if (settings.Managed is { } managed)
+                backend = await ManagedBackend.OpenAsync(backend, managed.For(settings.RemoteName, backend.Length), cancellationToken);
             mount = await FuseMount.MountAsync(backend, settings.Target, settings.Fuse, cancellationToken);
-            var record = draft with { Path = mount.Path, ReadOnly = backend.IsReadOnly };
-            var process = new MountProcess(backend, mount, record, exclusive);
+            var record = draft with
+            {
+                Path = mount.Path,
+                ReadOnly = backend.IsReadOnly,
+                IsManaged = settings.Managed is not null,
+                Cache = settings.Managed?.Options.CacheDirectory,
+            };
+            var process = new MountProcess(settings, backend, mount, record, exclusive);
             record.Write();
             return process;
         }
@@ -61,7 +83,9 @@ internal sealed class MountProcess : IAsyncDisposable
         {
             if (mount is not null)
                 await mount.DisposeAsync();
-            if (backend is not null)
+            if (backend is ManagedBackend opened)
+                await opened.CloseAsync();
+            else if (backend is not null)
                 await backend.DisposeAsync();
             draft.Remove(keepLog: false);
             await exclusive.DisposeAsync();
@@ -105,32 +129,83 @@ internal sealed class MountProcess : IAsyncDisposable
     private async Task<Exception?> EndOnceAsync()
     {
         Exception? failure = null;
-        try
+        await using (ShowPushes())
         {
-            await _mount.DisposeAsync();
-            await _mount.Completion;
-        }
-        catch (Exception error)
-        {
-            failure = error;
-        }
+            await TryPushAsync();
+            try
+            {
+                await _mount.DisposeAsync();
+                await _mount.Completion;
+            }
+            catch (Exception error)
+            {
+                failure = error;
+            }
 
-        try
-        {
-            await Task.Run(() => _backend.DisposeAsync().AsTask()).WaitAsync(CloseTimeout);
-        }
-        catch (TimeoutException error)
-        {
-            failure ??= new MountException($"{_record.Remote} did not close within {CloseTimeout.TotalSeconds:0} s.", error);
-        }
-        catch (Exception error)
-        {
-            failure ??= error;
+            try
+            {
+                await Task.Run(CloseBackendAsync).WaitAsync(CloseTimeout + (_settings.Managed?.Options.CloseTimeout ?? TimeSpan.Zero));
+            }
+            catch (TimeoutException error)
+            {
+                failure ??= new MountException($"{_record.Remote} did not close within {CloseTimeout.TotalSeconds:0} s.", error);
+            }
+            catch (Exception error)
+            {
+                failure = failure is null ? error : new MountException($"{failure.Message} {error.Message}", error);
+            }
         }
 
         _outcome.SetResult(failure?.Message);
         return failure;
     }
+
+    private async Task CloseBackendAsync()
+    {
+        if (Managed is null)
+        {
+            await _backend.DisposeAsync();
+            return;
+        }
+
+        var report = await Managed.CloseAsync();
+        if (!report.IsComplete)
+            throw new MountException(WhatIsLeft(report), report.Error);
+        if (report.Error is not null)
+            ExceptionDispatchInfo.Throw(report.Error);
+    }
+
+    private string WhatIsLeft(MountCloseReport report)
+    {
+        string kept = report.KeptIn is { } cache
+            ? $"they are kept in {cache}, and the next 'farspan mount {_record.Remote} {_record.Target} --cache {cache}' pushes them"
+            : "they are lost, for the cache was in memory";
+        return $"{ByteSize.Format(report.UnpushedBytes)} ({report.UnpushedBytes} bytes) were not pushed, {kept}{(report.Error is null ? "" : $": {report.Error.Message}")}";
+    }
+
+    // However much is dirty, it takes the time that it takes: the steps that follow have little left to do in the time that each has.
+    private async Task TryPushAsync()
+    {
+        try
+        {
+            if (Managed is { Status: { Outage: null, State: MountState.Open } } && !_mount.Completion.IsCompleted)
+                await Managed.FlushAsync();
+        }
+        catch (Exception error) when (error is BackendException or ObjectDisposedException)
+        {
+            // The close tries again, and says what is left.
+        }
+    }
+
+    private ProgressLine? ShowPushes()
+    {
+        if (Managed is not { } managed)
+            return null;
+        long total = Dirty(managed);
+        return ProgressLine.Start(Console.Error, _settings.Progress, "push", total, () => total - Dirty(managed));
+    }
+
+    private static long Dirty(ManagedBackend managed) => managed.Status is var status ? status.DirtyBytes + status.DirtyZeroBytes : 0;
 
     private static FileStream Lock(MountRecord draft)
     {
@@ -152,11 +227,25 @@ internal sealed class MountProcess : IAsyncDisposable
     private static CommandException Taken(string target, MountRecord other)
         => new($"{target} is mounted already, from {other.Remote} (pid {other.ProcessId}); unmount it first: farspan umount {target}");
 
-    private async Task<UnmountReply> UnmountAsync(UnmountRequest request)
+    private Task<ControlReply> AnswerAsync(ControlRequest request) => request.Verb switch
+    {
+        ControlRequest.Umount => UnmountAsync(request.Force),
+        ControlRequest.Status => Task.FromResult(new ControlReply { Status = Report() }),
+        _ => Task.FromResult(new ControlReply { Error = $"This mount's process knows no '{request.Verb}'." }),
+    };
+
+    private MountReport Report()
+    {
+        var report = MountReport.Of(_record, _ending is null ? "open" : "closing") with { Length = _backend.Length };
+        return Managed is { } managed ? report.With(managed.Status, _settings.Managed!.Options.Flush) : report;
+    }
+
+    private async Task<ControlReply> UnmountAsync(bool isForced)
     {
         try
         {
-            if (request.Force)
+            await TryPushAsync();
+            if (isForced)
                 await _mount.DisposeAsync();
             else
                 await _mount.UnmountAsync();
@@ -164,9 +253,9 @@ internal sealed class MountProcess : IAsyncDisposable
         catch (Exception error) when (error is IOException or TimeoutException)
         {
             if (!_mount.Completion.IsCompleted)
-                return new UnmountReply(Unmounted: false, error.Message);
+                return new ControlReply { Error = error.Message };
         }
 
-        return new UnmountReply(Unmounted: true, await _outcome.Task);
+        return new ControlReply { Unmounted = true, Error = await _outcome.Task };
     }
 }

@@ -18,6 +18,12 @@ namespace Farspan.Cli.Mounting;
 /// <param name="Log">The file that holds its messages.</param>
 internal sealed record MountRecord(string Target, string Path, string Remote, bool ReadOnly, int ProcessId, long ProcessStart, string ControlSocket, string Log)
 {
+    /// <summary>Whether it is a managed mount.</summary>
+    public bool IsManaged { get; init; }
+
+    /// <summary>Its cache directory; null for a direct mount and a cache in memory.</summary>
+    public string? Cache { get; init; }
+
     /// <summary>Whether the process that serves it lives.</summary>
     [JsonIgnore]
     public bool IsServed => ProcessLife.StartOf(ProcessId) == ProcessStart;

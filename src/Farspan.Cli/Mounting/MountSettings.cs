@@ -1,3 +1,4 @@
+using Farspan.Cli.Terminal;
 using Farspan.Linux.Fuse;
 
 namespace Farspan.Cli.Mounting;
@@ -17,6 +18,12 @@ internal sealed record MountSettings
     /// <summary>Time for connecting and for each request. Default: 30 s. More than zero.</summary>
     public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>The local cache, its pulls and pushes; null for a direct mount.</summary>
+    public ManagedSettings? Managed { get; init; }
+
+    /// <summary>How this process shows what it pushes when it ends.</summary>
+    public ProgressMode Progress { get; init; }
+
     /// <summary>How the file appears.</summary>
     public FuseMountOptions Fuse { get; init; } = new();
 
@@ -30,4 +37,7 @@ internal sealed record MountSettings
             return isLocalPath || uri.Get("socket") is { } socket && !socket.StartsWith('/');
         }
     }
+
+    /// <summary>Names the remote the same way each time, in a cache directory.</summary>
+    public string RemoteName => DependsOnWorkingDirectory ? $"{Remote} in {Environment.CurrentDirectory}" : Remote;
 }

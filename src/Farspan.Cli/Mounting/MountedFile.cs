@@ -7,4 +7,14 @@ namespace Farspan.Cli.Mounting;
 /// <param name="Length">Its number of bytes.</param>
 /// <param name="ReadOnly">Whether it can only be read.</param>
 /// <param name="ProcessId">The process that serves it.</param>
-internal sealed record MountedFile(string Path, string Target, string Remote, long Length, bool ReadOnly, int ProcessId);
+internal sealed record MountedFile(string Path, string Target, string Remote, long Length, bool ReadOnly, int ProcessId)
+{
+    /// <summary>Whether there is a local cache.</summary>
+    public bool Managed { get; init; }
+
+    /// <summary>The cache directory; null for a direct mount and a cache in memory.</summary>
+    public string? Cache { get; init; }
+
+    /// <summary>Bytes that were local when TARGET was ready; null for a direct mount.</summary>
+    public long? LocalBytes { get; init; }
+}

@@ -1,10 +1,11 @@
 using System.Diagnostics;
+using Farspan.Cli.Terminal;
 using Farspan.Linux.Fuse;
 
 namespace Farspan.Cli.Mounting;
 
 /// <summary>Ends a mount from outside its process.</summary>
-internal sealed class Unmounting(string path, TextWriter notes)
+internal sealed class Unmounting(string path, TextWriter notes, ProgressMode progress = ProgressMode.None)
 {
     private static readonly TimeSpan ProcessPatience = TimeSpan.FromSeconds(30);
 
@@ -26,14 +27,16 @@ internal sealed class Unmounting(string path, TextWriter notes)
             await AskAsync(record, force, cancellationToken);
     }
 
-    private static async Task AskAsync(MountRecord record, bool force, CancellationToken cancellationToken)
+    private async Task AskAsync(MountRecord record, bool force, CancellationToken cancellationToken)
     {
         using var patience = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         patience.CancelAfter(AnswerPatience);
-        UnmountReply? reply;
+        ControlReply? reply;
         try
         {
-            reply = await ControlServer.AskAsync(record.ControlSocket, new UnmountRequest(force), patience.Token);
+            var asking = ControlServer.AskAsync(record.ControlSocket, new ControlRequest(ControlRequest.Umount, force), patience.Token);
+            await using (var pushes = record.IsManaged ? new PushWatch(record, notes, progress, () => patience.CancelAfter(AnswerPatience)) : null)
+                reply = await asking;
         }
         catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
         {
@@ -82,6 +85,8 @@ internal sealed class Unmounting(string path, TextWriter notes)
         record.Remove(keepLog: hasMessages);
         string note = $"the process of {record.Target} (pid {record.ProcessId}) had died; what it left there is removed"
             + (hasMessages ? $", and its messages are in {record.Log}" : "");
+        if (record.Cache is { } cache && !record.ReadOnly)
+            throw new CommandException($"{note}; what programs wrote is kept in {cache}, and the next mount of {record.Remote} with --cache {cache} pushes it");
         if (!record.ReadOnly)
             throw new CommandException($"{note}; what programs wrote without a later fsync may be lost");
         await notes.WriteLineAsync($"farspan umount: {note}");

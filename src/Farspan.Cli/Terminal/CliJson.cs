@@ -12,14 +12,16 @@ namespace Farspan.Cli.Terminal;
 
 /// <summary>Every JSON shape that the program reads or writes, generated when it is built so that start-up pays no reflection.</summary>
 [JsonSerializable(typeof(BackendReport))]
+[JsonSerializable(typeof(ControlRequest))]
+[JsonSerializable(typeof(ControlReply))]
 [JsonSerializable(typeof(CopyReport))]
 [JsonSerializable(typeof(DemoReport))]
 [JsonSerializable(typeof(DoctorReport))]
 [JsonSerializable(typeof(MountRecord))]
+[JsonSerializable(typeof(MountReport))]
+[JsonSerializable(typeof(MountReport[]))]
 [JsonSerializable(typeof(MountedFile))]
 [JsonSerializable(typeof(ServeEvent))]
-[JsonSerializable(typeof(UnmountRequest))]
-[JsonSerializable(typeof(UnmountReply))]
 internal sealed partial class CliJson : JsonSerializerContext
 {
     /// <summary>The shapes, as the program writes them: camel case, nothing for null, URIs readable.</summary>

@@ -118,7 +118,7 @@ internal sealed class ProgramMountServer : IMountServer
     {
         List<string> arguments =
         [
-            "mount", uri, target, "--foreground", "--json", "--file-name", options.Fuse.FileName,
+            "mount", uri, target, "--direct", "--foreground", "--json", "--file-name", options.Fuse.FileName,
             "--mode", Convert.ToString((int)options.Fuse.Mode, 8),
             "--timeout", string.Create(CultureInfo.InvariantCulture, $"{(long)Math.Ceiling(options.Backend.Timeout.TotalMilliseconds)}ms"),
         ];

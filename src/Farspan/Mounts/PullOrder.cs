@@ -8,6 +8,8 @@ public sealed class PullOrder
     /// <summary>Runs of chunks that are ordered together; beyond so many, the next batch begins.</summary>
     private const int MostRuns = 1 << 20;
 
+    private const int ChunksBackwards = 16;
+
     private readonly Func<ChunkLayout, IEnumerable<(long FirstChunk, long Count)>> _runs;
 
     private PullOrder(Func<ChunkLayout, IEnumerable<(long, long)>> runs) => _runs = runs;
@@ -15,11 +17,18 @@ public sealed class PullOrder
     /// <summary>From the first byte to the last.</summary>
     public static PullOrder Linear { get; } = new(layout => [(0, layout.ChunkCount)]);
 
+    /// <summary>From the last byte to the first, some chunks at a time.</summary>
+    public static PullOrder Reverse { get; } = new(Backwards);
+
     /// <summary>These ranges first, in this order: what a program is known to need, or a recorded trace. Ranges outside the region are left out.</summary>
-    public static PullOrder Ranges(IReadOnlyList<(long Offset, long Length)> ranges)
+    public static PullOrder Ranges(IReadOnlyList<(long Offset, long Length)> ranges) => Ranges(ranges, Linear);
+
+    /// <summary>These ranges first, in this order, and then <paramref name="rest"/>. Ranges outside the region are left out.</summary>
+    public static PullOrder Ranges(IReadOnlyList<(long Offset, long Length)> ranges, PullOrder rest)
     {
         ArgumentNullException.ThrowIfNull(ranges);
-        return new PullOrder(layout => InOrder(layout, ranges));
+        ArgumentNullException.ThrowIfNull(rest);
+        return new PullOrder(layout => InOrder(layout, ranges).Concat(rest.Runs(layout)));
     }
 
     /// <summary>
@@ -44,8 +53,12 @@ public sealed class PullOrder
             long first = layout.IndexOf(offset);
             yield return (first, layout.IndexOf(offset + Math.Min(length, layout.Length - offset) - 1) - first + 1);
         }
+    }
 
-        yield return (0, layout.ChunkCount);
+    private static IEnumerable<(long FirstChunk, long Count)> Backwards(ChunkLayout layout)
+    {
+        for (long end = layout.ChunkCount; end > 0; end -= Math.Min(end, ChunksBackwards))
+            yield return (end - Math.Min(end, ChunksBackwards), Math.Min(end, ChunksBackwards));
     }
 
     private static IEnumerable<(long FirstChunk, long Count)> Sorted(ChunkLayout layout, Func<long, long> priority)

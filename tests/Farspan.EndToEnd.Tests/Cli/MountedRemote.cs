@@ -25,12 +25,12 @@ internal sealed class MountedRemote : IAsyncDisposable
     public string Path => _directory["disk"];
 
     /// <summary>Mounts the default export of <paramref name="server"/>, which it then owns.</summary>
-    public static async Task<MountedRemote> MountAsync(NbdPeer server)
+    public static async Task<MountedRemote> MountAsync(NbdPeer server, params string[] options)
     {
         var mounted = new MountedRemote(new TemporaryDirectory(), server);
         try
         {
-            await mounted._farspan.OkAsync("mount", $"nbd+unix:///?socket={server.Socket}", "disk");
+            await mounted._farspan.OkAsync(["mount", $"nbd+unix:///?socket={server.Socket}", "disk", .. options]);
             mounted._isMounted = true;
             return mounted;
         }

@@ -1,0 +1,13 @@
+namespace Farspan.Cli.Mounting;
+
+/// <summary>What is asked of a mount's process.</summary>
+/// <param name="Verb"><see cref="Umount"/> or <see cref="Status"/>.</param>
+/// <param name="Force">With <see cref="Umount"/>: detach even while programs use the file, and cut them off after a while.</param>
+internal sealed record ControlRequest(string Verb, bool Force = false)
+{
+    /// <summary>Unmount, and say what became of it.</summary>
+    public const string Umount = "umount";
+
+    /// <summary>Say how the mount is.</summary>
+    public const string Status = "status";
+}
