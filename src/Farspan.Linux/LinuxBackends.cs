@@ -17,7 +17,7 @@ public static class LinuxBackends
         return registry.Register("file", OpenFileAsync).Register("directory", OpenDirectoryAsync);
     }
 
-    /// <summary>Has a managed mount's cache directory give space back, and make its names durable, as Linux can.</summary>
+    /// <summary>Has a managed mount's cache directory give space back, and make its names durable, as Linux can, where the options do not say how.</summary>
     public static ManagedMountOptions WithLinuxFiles(this ManagedMountOptions options)
     {
         ArgumentNullException.ThrowIfNull(options);
@@ -25,8 +25,8 @@ public static class LinuxBackends
         // Without a lock of its own: the directory has one.
         return options with
         {
-            OpenCacheFile = path => LinuxFileBackend.Open(path, new FileBackendOptions { Lock = false }, options.Clock),
-            SyncDirectory = DirectorySync.Sync,
+            OpenCacheFile = options.OpenCacheFile ?? (path => LinuxFileBackend.Open(path, new FileBackendOptions { Lock = false }, options.Clock)),
+            SyncDirectory = options.SyncDirectory ?? DirectorySync.Sync,
         };
     }
 

@@ -65,4 +65,19 @@ public sealed class SamplesTests
         Assert.Equal("WRITTEN as a file", Encoding.UTF8.GetString(stored, 4096, 17));
         Assert.DoesNotContain(target, await File.ReadAllTextAsync("/proc/self/mountinfo"), StringComparison.Ordinal);
     }
+
+    [RequiresFact("fuse")]
+    public async Task ManagedFile_WritesFlushesAndLeavesNothingDirty()
+    {
+        using var directory = new TemporaryDirectory();
+        string target = directory["mounted.img"];
+        string expected = $"mounted 1048576 bytes at {target}\nread: written here\ndirty after the flush: 0 bytes; outage: none\neverything is at the remote\n";
+        string[] arguments = [$"file:{directory["disk.img"]}?size=1MiB", target, directory["cache"]];
+
+        // The second time with what the first has left in the cache.
+        for (int run = 0; run < 2; run++)
+            Assert.Equal(expected, await PeerProcess.RunOkAsync(TestProgram.Path("ManagedFile"), arguments, Patience));
+        byte[] stored = await File.ReadAllBytesAsync(directory["disk.img"]);
+        Assert.Equal("written here", Encoding.UTF8.GetString(stored, 4096, 12));
+    }
 }

@@ -73,6 +73,61 @@ public static class RemoteMount
         return new DirectMount(server, server.Length, server.IsReadOnly, options);
     }
 
+    /// <summary>
+    /// Mounts a remote with a local cache as a file that this process serves: by path for other programs, by <see cref="ManagedMount.OpenFile"/> for
+    /// this one. Pulling begins before the file is there.
+    /// </summary>
+    /// <param name="remote">What is mounted. It belongs to the mount from then on, also when this throws.</param>
+    /// <param name="target">An absent path or a regular file, which becomes the mounted file; or a directory, which gets the file inside.</param>
+    /// <param name="managed">The cache, pulls and pushes; null for the defaults.</param>
+    /// <param name="options">How the file is mounted; null for the defaults.</param>
+    /// <param name="cancellationToken">Gives the mounting up.</param>
+    /// <exception cref="ArgumentException">An option is outside its bounds.</exception>
+    /// <exception cref="BackendException">The cache could not be opened, or the remote's lease not be taken.</exception>
+    /// <exception cref="MountException">The system refused; the message says what to do.</exception>
+    public static async Task<ManagedMount> OpenManagedAsync(
+        IBackend remote, string target, ManagedMountOptions? managed = null, DirectMountOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(remote);
+        ManagedBackend? backend = null;
+        try
+        {
+            options = Validated(options);
+            backend = await ManagedBackend.OpenAsync(remote, (managed ?? new ManagedMountOptions()).WithLinuxFiles(), cancellationToken);
+            var mount = await FuseMount.MountAsync(backend, target, FuseOptions(options), cancellationToken);
+            return new ManagedMount(new DirectMount(new LocalMountServer(mount, backend), backend.Length, IsReadOnly(backend, options), options), backend);
+        }
+        catch
+        {
+            if (backend is not null)
+                await backend.CloseAsync();
+            else
+                await remote.DisposeAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Opens what a URI names, with the backends of <paramref name="registry"/>, and mounts it with a local cache.</summary>
+    /// <inheritdoc cref="OpenManagedAsync(IBackend, string, ManagedMountOptions?, DirectMountOptions?, CancellationToken)"/>
+    /// <param name="uri">The remote, which also names it in a cache directory unless <see cref="ManagedMountOptions.RemoteName"/> does.</param>
+    /// <param name="registry">Knows the URI's scheme.</param>
+    /// <param name="target">An absent path or a regular file, which becomes the mounted file; or a directory, which gets the file inside.</param>
+    /// <param name="managed">The cache, pulls and pushes; null for the defaults.</param>
+    /// <param name="options">How the file is mounted; null for the defaults.</param>
+    /// <param name="cancellationToken">Gives the mounting up.</param>
+    /// <exception cref="FormatException">The URI is none, or its scheme is not known.</exception>
+    /// <exception cref="BackendException">The remote or the cache could not be opened.</exception>
+    public static async Task<ManagedMount> OpenManagedAsync(
+        string uri, BackendRegistry registry, string target, ManagedMountOptions? managed = null, DirectMountOptions? options = null,
+        CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(registry);
+        options = Validated(options);
+        managed ??= new ManagedMountOptions();
+        var remote = await registry.OpenAsync(uri, options.Backend with { ReadOnly = options.ReadOnly || options.Backend.ReadOnly }, cancellationToken);
+        return await OpenManagedAsync(remote, target, managed with { RemoteName = managed.RemoteName ?? uri }, options, cancellationToken);
+    }
+
     private static DirectMountOptions Validated(DirectMountOptions? options)
     {
         options ??= new DirectMountOptions();

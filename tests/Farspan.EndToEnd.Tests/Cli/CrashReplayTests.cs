@@ -24,7 +24,7 @@ public sealed class CrashReplayTests
         var farspan = new FarspanProcess(directory);
         var journal = new JournalingBackend(Size);
         await using var server = RunningServer.Start(journal);
-        await farspan.OkAsync("mount", server.Uri, "disk");
+        await farspan.OkAsync("mount", server.Uri, "disk", "--direct");
         var committed = new int[Transactions + 1];
         try
         {

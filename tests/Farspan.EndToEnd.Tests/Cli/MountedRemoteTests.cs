@@ -167,6 +167,6 @@ public sealed class MountedRemoteTests
     private static async Task<MountedRemote> StartAsync(string program, long size = Size)
     {
         var server = program == Nbdkit ? await NbdPeer.StartFileAsync(size) : await NbdPeer.StartQemuAsync(size);
-        return await MountedRemote.MountAsync(server);
+        return await MountedRemote.MountAsync(server, "--direct");
     }
 }

@@ -1,0 +1,71 @@
+using Farspan.Backends;
+using Farspan.Mounts;
+
+namespace Farspan.Linux.Mounts;
+
+/// <summary>
+/// A remote mounted with a local cache, and served by this process: the path, for any program; a file, by <see cref="OpenFile"/>. It cannot be
+/// mapped here. Close it with <see cref="CloseAsync"/>, which says what could not be pushed. Thread-safe.
+/// </summary>
+public sealed class ManagedMount : IAsyncDisposable
+{
+    private readonly DirectMount _file;
+    private readonly ManagedBackend _backend;
+
+    internal ManagedMount(DirectMount file, ManagedBackend backend)
+    {
+        _file = file;
+        _backend = backend;
+    }
+
+    /// <summary>The mounted file's absolute path.</summary>
+    public string Path => _file.Path;
+
+    /// <summary>Number of bytes.</summary>
+    public long Length => _file.Length;
+
+    /// <summary>Whether it is mounted for reading only.</summary>
+    public bool IsReadOnly => _file.IsReadOnly;
+
+    /// <summary>Where the mount is in its life.</summary>
+    public MountState State => _file.State;
+
+    /// <summary>What is local, dirty and in flight, and whether the remote answers.</summary>
+    public ManagedMountStatus Status => _backend.Status;
+
+    /// <summary>Completes once the mount has ended, by whomever, with what went wrong on the way. Nobody has to wait for it.</summary>
+    public Task Completion => _file.Completion;
+
+    /// <summary>Opens the mounted file. It is closed with the mount at the latest.</summary>
+    /// <param name="access">Reading, writing, or both. Default: both, or reading where the mount is read-only.</param>
+    /// <exception cref="BackendException">The file cannot be opened so.</exception>
+    /// <exception cref="ObjectDisposedException">The mount is closed.</exception>
+    public RemoteFile OpenFile(FileAccess? access = null) => _file.OpenFile(access);
+
+    /// <summary>
+    /// Closes every opened file, unmounts, pushes what is dirty, closes the remote, and says what is left. When programs still use the file this
+    /// throws, and the mount stays open. Closing again reports the same again.
+    /// </summary>
+    /// <exception cref="MountException">The file is in use, or something did not end in time.</exception>
+    /// <exception cref="BackendException">Writes of the page cache failed and are lost.</exception>
+    public async Task<MountCloseReport> CloseAsync(CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            await _file.CloseAsync(cancellationToken);
+        }
+        catch (Exception) when (_file.Completion.IsCompleted)
+        {
+            // What the report tells needs no exception; anything else does.
+            if ((await _backend.CloseAsync()).IsComplete)
+                throw;
+        }
+
+        return await _backend.CloseAsync();
+    }
+
+    /// <summary>Closes, and cuts off programs that still use the file. Throws only what no call to <see cref="CloseAsync"/> has told before.</summary>
+    /// <exception cref="MountException">Programs were cut off; or something that was written is not at the remote, and the message says how much.</exception>
+    /// <exception cref="BackendException">Writes of the page cache failed and are lost.</exception>
+    public ValueTask DisposeAsync() => _file.DisposeAsync();
+}
