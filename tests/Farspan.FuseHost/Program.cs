@@ -39,7 +39,7 @@ var options = new FuseMountOptions
     IgnoreOpenTruncation = Knob("ignore-truncation", "on") == "on",
     Threads = int.Parse(Knob("threads", $"{new FuseMountOptions().Threads}")),
     MaximumRequests = int.Parse(Knob("requests", "64")),
-    MaximumRequestLength = int.Parse(Knob("longest", "1048576")),
+    MaximumRequestLength = int.Parse(Knob("longest", $"{new FuseMountOptions().MaximumRequestLength}")),
     Logger = Knob("logger", "off") == "throws" ? new ThrowingLogger() : NullLogger.Instance,
     ReadAhead = long.Parse(Knob("read-ahead", "1048576")),
     CloseTimeout = TimeSpan.FromSeconds(double.Parse(Knob("close-timeout", "30"))),

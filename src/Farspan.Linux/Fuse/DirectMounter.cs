@@ -18,7 +18,7 @@ internal sealed class DirectMounter : IFuseMounter
         uint flags = Libc.MS_NOSUID | Libc.MS_NODEV | (isReadOnly ? Libc.MS_RDONLY : 0);
         // The root's type is octal, as in st_mode.
         string data = $"fd={device.Number},rootmode={(target.IsDirectory ? "40000" : "100000")},user_id={Libc.EffectiveUserId()},"
-            + $"group_id={Libc.EffectiveGroupId()},default_permissions,max_read={options.MaximumRequestLength}{(options.AllowOther ? ",allow_other" : "")}";
+            + $"group_id={Libc.EffectiveGroupId()},default_permissions,max_read={options.LongestRead}{(options.AllowOther ? ",allow_other" : "")}";
         if (Libc.Mount(options.Source, target.Path, "fuse.farspan", flags, data) == 0)
             return device;
         var errno = LinuxError.Last;

@@ -27,8 +27,17 @@ public sealed record FuseMountOptions
     /// <summary>Threads that serve the file. Default: as many as there are processors, at least 2, at most 8. 1 to 64.</summary>
     public int Threads { get; init; } = Math.Clamp(Environment.ProcessorCount, 2, 8);
 
-    /// <summary>Longest request in bytes. Default: 1 MiB, the kernel's own limit unless raised. A multiple of 4 KiB up to 16 MiB.</summary>
-    public int MaximumRequestLength { get; init; } = 1 << 20;
+    /// <summary>
+    /// Longest request in bytes: a program's longer write is split. Default: 512 KiB, so that two threads copy a direct write of 1 MiB side by side
+    /// and a buffered one, whose parts go one after the other, takes two turns. A multiple of 4 KiB up to 16 MiB.
+    /// </summary>
+    public int MaximumRequestLength { get; init; } = 512 << 10;
+
+    /// <summary>
+    /// Longest read in bytes, where <see cref="MaximumRequestLength"/> is not less: the parts of a program's longer read are asked for at once and
+    /// copied by several threads. Default: 256 KiB. A multiple of 4 KiB up to 16 MiB.
+    /// </summary>
+    public int MaximumReadLength { get; init; } = 256 << 10;
 
     /// <summary>
     /// Requests under way at once; further ones wait in the kernel. Default: 64. 2 to 1,024, and more than <see cref="Threads"/>. Each may hold a
@@ -72,6 +81,8 @@ public sealed record FuseMountOptions
     /// <summary>Told of what no caller hears: failed requests, threads that fail. Default: nobody.</summary>
     public ILogger Logger { get; init; } = NullLogger.Instance;
 
+    internal int LongestRead => Math.Min(MaximumReadLength, MaximumRequestLength);
+
     /// <exception cref="ArgumentException">A property is outside what its description allows.</exception>
     internal void Validate()
     {
@@ -81,14 +92,20 @@ public sealed record FuseMountOptions
             throw new ArgumentException($"{nameof(Source)} '{Source}' is empty or holds a comma, a backslash or white space.");
         Within(Threads, 1, 64, nameof(Threads));
         Within(MaximumRequests, Math.Max(2, Threads + 1), 1024, nameof(MaximumRequests));
-        if (MaximumRequestLength is < 4096 or > 16 << 20 || MaximumRequestLength % 4096 != 0)
-            throw new ArgumentException($"{nameof(MaximumRequestLength)} {MaximumRequestLength} is no multiple of 4 KiB from 4 KiB to 16 MiB.");
+        RequestLength(MaximumRequestLength, nameof(MaximumRequestLength));
+        RequestLength(MaximumReadLength, nameof(MaximumReadLength));
         if (ReadAhead is < 0 or > 1L << 30)
             throw new ArgumentException($"{nameof(ReadAhead)} {ReadAhead} is not between 0 and 1 GiB.");
         if (BusyTimeout < TimeSpan.Zero)
             throw new ArgumentException($"{nameof(BusyTimeout)} must not be negative.");
         if (MountTimeout <= TimeSpan.Zero || CloseTimeout <= TimeSpan.Zero)
             throw new ArgumentException($"{nameof(MountTimeout)} and {nameof(CloseTimeout)} must be more than zero.");
+    }
+
+    private static void RequestLength(int value, string name)
+    {
+        if (value is < 4096 or > 16 << 20 || value % 4096 != 0)
+            throw new ArgumentException($"{name} {value} is no multiple of 4 KiB from 4 KiB to 16 MiB.");
     }
 
     private static void Within(int value, int low, int high, string name)

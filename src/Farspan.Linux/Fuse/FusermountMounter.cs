@@ -26,7 +26,7 @@ internal sealed unsafe class FusermountMounter : IFuseMounter
         try
         {
             string mountOptions = $"{(isReadOnly ? "ro" : "rw")},nosuid,nodev,default_permissions,fsname={options.Source},subtype=farspan,"
-                + $"max_read={options.MaximumRequestLength}{(options.AllowOther ? ",allow_other" : "")}";
+                + $"max_read={options.LongestRead}{(options.AllowOther ? ",allow_other" : "")}";
             processId = ChildProcess.Start(
                 Program, ["-o", mountOptions, "--", target.Path], theirs, SocketNumber, Variables($"_FUSE_COMMFD={SocketNumber}"), out error);
         }

@@ -8,7 +8,7 @@ namespace Farspan.Linux.Tests.Fuse;
 /// <summary>How a mount ends when something is in its way: other mounts, backends that stand still, faults. Another process serves it.</summary>
 public sealed class FuseMountEndTests
 {
-    private const string ReadAheadScript = "import os,sys\nf=os.open(sys.argv[1],os.O_RDONLY)\nos.posix_fadvise(f,0,1<<20,os.POSIX_FADV_WILLNEED)\nos._exit(0)";
+    private const string ReadAheadScript = "import os,sys\nf=os.open(sys.argv[1],os.O_RDONLY)\nos.posix_fadvise(f,0,1<<16,os.POSIX_FADV_WILLNEED)\nos._exit(0)";
 
     [RequiresTheory("root", "fuse", "mount", "umount")]
     [InlineData("unmount")]

@@ -10,7 +10,7 @@ public sealed class FuseMountOptionsTests
         new FuseMountOptions { FileName = new string('é', 128) }, new FuseMountOptions { Source = "a,b" }, new FuseMountOptions { Source = "a b" },
         new FuseMountOptions { Source = "" }, new FuseMountOptions { Threads = 0 }, new FuseMountOptions { Threads = 65 },
         new FuseMountOptions { Threads = 8, MaximumRequests = 8 }, new FuseMountOptions { MaximumRequests = 1025 },
-        new FuseMountOptions { MaximumRequestLength = 4095 }, new FuseMountOptions { MaximumRequestLength = 32 << 20 },
+        new FuseMountOptions { MaximumRequestLength = 4095 }, new FuseMountOptions { MaximumReadLength = 4095 }, new FuseMountOptions { MaximumRequestLength = 32 << 20 },
         new FuseMountOptions { ReadAhead = -1 }, new FuseMountOptions { MountTimeout = TimeSpan.Zero }, new FuseMountOptions { CloseTimeout = TimeSpan.Zero },
         new FuseMountOptions { BusyTimeout = TimeSpan.FromSeconds(-1) });
 
