@@ -35,6 +35,7 @@ var cache = await DirectoryChunkCache.OpenAsync(new DirectoryCacheOptions
 });
 await using var mount = await ManagedBackend.OpenAsync(remote, cache, options);
 using var journal = new FileStream(log, FileMode.Append, FileAccess.Write, FileShare.Read, bufferSize: 0);
+_ = EndWithTheTestAsync();
 Console.WriteLine("ready");
 await Task.WhenAll(Enumerable.Range(0, SlotPattern.WriterCount).Select(writer => Task.Run(() => WriteAsync(writer))));
 
@@ -53,6 +54,12 @@ async Task WriteAsync(int writer)
         await mount.FlushAsync();
         Note($"flushed {writer}");
     }
+}
+
+async Task EndWithTheTestAsync()
+{
+    await Console.In.ReadToEndAsync();
+    Environment.Exit(1);
 }
 
 void Note(string line)

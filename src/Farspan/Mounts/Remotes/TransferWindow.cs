@@ -28,6 +28,7 @@ internal sealed class TransferWindow
     private bool _isStarting = true;
     private TimeSpan _latency = TimeSpan.MaxValue;
     private long _latencyTime;
+    private long? _drainedAt;
     private long _limit;
 
     /// <param name="clock">The clock.</param>
@@ -91,10 +92,18 @@ internal sealed class TransferWindow
             _delivered += ticket.Bytes;
             _deliveredTime = now;
             var latency = _clock.GetElapsedTime(ticket.SentAt, now);
-            if (latency <= _latency || _clock.GetElapsedTime(_latencyTime, now) > LatencyMemory)
+            bool isMeasured = ticket.DeliveredAtSend >= _drainedAt;
+            if (latency <= _latency || isMeasured)
             {
                 _latency = latency;
                 _latencyTime = now;
+                _drainedAt = null;
+            }
+            else if (_drainedAt is null && _clock.GetElapsedTime(_latencyTime, now) > LatencyMemory)
+            {
+                // Not what a full window shows now: that is the queue, and the window would grow by it each time.
+                _drainedAt = _delivered + _inFlight;
+                _limit = _smallest;
             }
 
             double seconds = _clock.GetElapsedTime(ticket.DeliveredTime, now).TotalSeconds;
@@ -103,8 +112,8 @@ internal sealed class TransferWindow
             // Where there was not enough to send, the rate is a lower bound of what the line can do.
             if (ticket.IsWindowFull || rate > _bestRate)
                 _rates[_round % RoundsOfRate] = Math.Max(_rates[_round % RoundsOfRate], rate);
-            if (ticket.DeliveredAtSend >= _roundEnd)
-                EndRound(ticket.IsWindowFull);
+            if (isMeasured || (ticket.DeliveredAtSend >= _roundEnd && _drainedAt is null))
+                EndRound(ticket.IsWindowFull || isMeasured);
         }
     }
 
