@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Numerics;
 using Farspan.Cli.Mounting;
 using Farspan.Mounts;
+using Farspan.Mounts.Tracing;
 using Farspan.Units;
 
 namespace Farspan.Cli.Commands;
@@ -16,7 +17,7 @@ internal sealed class ManagedOptions
     private readonly Option<string> _cacheSize = Text("--cache-size", "SIZE", "Bytes that the cache may hold; what is not dirty makes room. At least 16 chunks. Default: no limit.");
     private readonly Option<string> _flush = Text("--flush", "remote|local", "What fsync means: durable at the remote; or durable in the cache directory, and pushed later. Default: remote.");
     private readonly Option<string> _chunk = Text("--chunk", "SIZE", "Unit of the cache: a power of two from 4KiB to 32MiB. Default: 64KiB.");
-    private readonly Option<string> _pullOrder = Text("--pull-order", "linear|reverse|FILE", "The order in which everything is pulled in the background; a file holds ranges such as 0-1MiB, line by line. Default: linear.");
+    private readonly Option<string> _pullOrder = Text("--pull-order", "linear|reverse|FILE", "The order in which everything is pulled in the background; that of a recorded trace, and then the rest. Default: linear.");
     private readonly Option<string> _pullFirst = Text("--pull-first", "RANGES", "What is pulled before all else, such as 0-1MiB,-4MiB (the last 4 MiB).");
     private readonly Option<string> _pullWorkers = Text("--pull-workers", "N", "Background pulls at once. Default: as many as make the line faster.");
     private readonly Option<bool> _noPull = new("--no-pull") { Description = "Pull only what is asked for." };
@@ -90,6 +91,18 @@ internal sealed class ManagedOptions
         return time >= TimeSpan.FromMilliseconds(10) && time <= TimeSpan.FromDays(1) ? time : throw new FormatException($"{option.Name} {text}: give 10ms to 24h");
     }
 
+    private static PullTrace LoadTrace(string file)
+    {
+        try
+        {
+            return PullTrace.Load(file);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new FormatException($"--pull-order: the trace {file} cannot be read: {error.Message}", error);
+        }
+    }
+
     private static T Choice<T>(ParseResult result, Option<string> option, (string Name, T Value)[] choices)
     {
         if (result.GetValue(option) is not { } text)
@@ -119,7 +132,7 @@ internal sealed class ManagedOptions
         {
             null or "linear" => settings with { PullFirst = first },
             "reverse" => settings with { PullFirst = first, Rest = PullOrder.Reverse },
-            var file => settings with { PullFirst = [.. first, .. ByteRange.ReadFile(file)] },
+            var file => settings with { PullFirst = first, Trace = LoadTrace(file) },
         };
     }
 }

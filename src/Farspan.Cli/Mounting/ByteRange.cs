@@ -12,24 +12,6 @@ internal readonly record struct ByteRange(long? Start, long? End)
     public static IReadOnlyList<ByteRange> ParseList(string text)
         => [.. text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Select(Parse)];
 
-    /// <summary>Reads ranges from a file: some on each line, in the order in which they are wanted; what follows a <c>#</c> is for people.</summary>
-    /// <exception cref="FormatException">A line holds something else, or the file cannot be read.</exception>
-    public static IReadOnlyList<ByteRange> ReadFile(string path)
-    {
-        try
-        {
-            return [.. File.ReadLines(path).SelectMany(line => ParseList(line.Split('#')[0].Replace(' ', ',')))];
-        }
-        catch (FormatException error)
-        {
-            throw new FormatException($"{path}: {error.Message}", error);
-        }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
-        {
-            throw new FormatException($"the ranges in {path} cannot be read: {error.Message}", error);
-        }
-    }
-
     /// <summary>Where the range lies in a region of <paramref name="length"/> bytes; of no length where it lies outside.</summary>
     public (long Offset, long Length) Within(long length)
     {

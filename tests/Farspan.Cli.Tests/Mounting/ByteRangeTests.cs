@@ -1,5 +1,4 @@
 using Farspan.Cli.Mounting;
-using Farspan.TestKit;
 using Xunit;
 
 namespace Farspan.Cli.Tests.Mounting;
@@ -17,13 +16,5 @@ public sealed class ByteRangeTests
     {
         Assert.Equal((offset, length), Assert.Single(ByteRange.ParseList(text)).Within(10 << 20));
         return Task.CompletedTask;
-    }
-
-    [Fact(Timeout = 60_000)]
-    public async Task File_GivesRangesInItsOrder()
-    {
-        using var directory = new TemporaryDirectory();
-        await File.WriteAllTextAsync(directory["order"], "# what a database reads first\n-4KiB\n\n0-4096 8192-12288 # two\n");
-        Assert.Equal([new ByteRange(null, 4096), new ByteRange(0, 4096), new ByteRange(8192, 12288)], ByteRange.ReadFile(directory["order"]));
     }
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Farspan.EndToEnd.Tests.Cli;
 using Farspan.EndToEnd.Tests.NbdClient;
+using Farspan.Mounts.Tracing;
 using Farspan.TestKit;
 using Farspan.TestKit.Peers;
 using Xunit;
@@ -88,6 +89,21 @@ public sealed class ManagedMountTests
         await farspan.OkAsync("umount", "f");
         string wrong = await farspan.FailsAsync(1, "mount", other.Uri, "f", "--cache", "cache");
         Assert.Contains($"is a cache of {one.Uri}, not of {other.Uri}", wrong);
+        Assert.Empty(farspan.Leftovers());
+    }
+
+    [RequiresFact("fuse", "cmp")]
+    public async Task Trace_OrdersThePull_AndThatOfAnotherLengthIsRefused()
+    {
+        using var directory = new TemporaryDirectory();
+        var farspan = new FarspanProcess(directory);
+        await WriteRandomAsync(directory["disk"], 1 << 20);
+        new PullTrace(1 << 20, 64 << 10, [new PullTraceRun(15, 1, IsWrite: false), new PullTraceRun(3, 2, IsWrite: true)]).Save(directory["right"]);
+        new PullTrace(2 << 20, 64 << 10, [new PullTraceRun(31, 1, IsWrite: false)]).Save(directory["wrong"]);
+        Assert.Contains("the trace is one of 2097152 bytes", await farspan.FailsAsync(1, "mount", "file:disk", "f", "--pull-order", "wrong"));
+        await farspan.OkAsync("mount", "file:disk?lock=off", "f", "--pull-order", "right");
+        await PeerProcess.RunOkAsync("cmp", [directory["disk"], directory["f"]]);
+        await farspan.OkAsync("umount", "f");
         Assert.Empty(farspan.Leftovers());
     }
 
