@@ -1,4 +1,5 @@
 using Farspan.Backends;
+using Farspan.Cli.Mounting;
 using Farspan.Linux;
 using Farspan.Nbd;
 
@@ -8,5 +9,5 @@ namespace Farspan.Cli;
 internal static class Registry
 {
     /// <summary>A registry of all of them.</summary>
-    public static BackendRegistry Create() => new BackendRegistry().AddCoreBackends().AddLinuxBackends().AddNbdBackends();
+    public static BackendRegistry Create() => new BackendRegistry().AddCoreBackends().AddLinuxBackends().AddNbdBackends().AddMounts();
 }

@@ -17,7 +17,7 @@ internal sealed class ManagedOptions
     private readonly Option<string> _cacheSize = Text("--cache-size", "SIZE", "Bytes that the cache may hold; what is not dirty makes room. At least 16 chunks. Default: no limit.");
     private readonly Option<string> _flush = Text("--flush", "remote|local", "What fsync means: durable at the remote; or durable in the cache directory, and pushed later. Default: remote.");
     private readonly Option<string> _chunk = Text("--chunk", "SIZE", "Unit of the cache: a power of two from 4KiB to 32MiB. Default: 64KiB.");
-    private readonly Option<string> _pullOrder = Text("--pull-order", "linear|reverse|FILE", "The order in which everything is pulled in the background; that of a recorded trace, and then the rest. Default: linear.");
+    private readonly Option<string> _pullOrder = Text("--pull-order", "linear|reverse|FILE", "The order in which everything is pulled in the background; that of a trace of mount --record, and then the rest. Default: linear.");
     private readonly Option<string> _pullFirst = Text("--pull-first", "RANGES", "What is pulled before all else, such as 0-1MiB,-4MiB (the last 4 MiB).");
     private readonly Option<string> _pullWorkers = Text("--pull-workers", "N", "Background pulls at once. Default: as many as make the line faster.");
     private readonly Option<bool> _noPull = new("--no-pull") { Description = "Pull only what is asked for." };

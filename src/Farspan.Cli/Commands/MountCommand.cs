@@ -21,6 +21,8 @@ internal static class MountCommand
         var remote = new Argument<string>("REMOTE") { Description = "The backend to mount, such as nbd://host:10809/export." };
         var target = new Argument<string>("TARGET") { Description = "An absent path or a regular file, which becomes the mounted file; or a directory, which gets the file inside." };
         var managed = new ManagedOptions();
+        var listen = new ListenOptions();
+        var record = new Option<string>("--record") { Description = "Record in which order the file is first read and written, and keep that in FILE when the mount ends, for --pull-order FILE.", HelpName = "FILE" };
         var via = new Option<string>("--via") { Description = "How TARGET appears. Only fuse (a file) for now.", DefaultValueFactory = _ => "fuse" };
         via.AcceptOnlyFromAmong("fuse");
         var readOnly = new Option<bool>("--read-only") { Description = "Open and mount for reading only." };
@@ -40,18 +42,24 @@ internal static class MountCommand
                 ("farspan mount nbd://127.0.0.1:10809/ /mnt/disk.img --direct", "no cache: every access goes to the remote"),
                 ("farspan mount 'nbd+unix:///?socket=/tmp/nbdkit.sock' /mnt/other.img", "what another NBD server serves on a Unix socket"),
                 ("farspan mount nbd://host/db ~/db.sqlite --read-only --foreground", "stay until Ctrl-C"),
+                ("farspan mount nbd://host/disk /mnt/disk.img --listen nbd://127.0.0.1:10810", "NBD clients can read the mount too, and see what is local and dirty"),
+                ("farspan mount nbd://host/disk /mnt/disk.img --record boot.trace", "record in which order it is used; --pull-order boot.trace then pulls in that order"),
                 ("farspan umount /mnt/disk.img", "end it"),
             ],
         };
         command.AddArgument(remote);
         command.AddArgument(target);
-        foreach (var option in (Option[])[.. managed.All, via, readOnly, foreground, allowOther, mode, fileName, timeout, json, quiet])
+        foreach (var option in (Option[])[.. managed.All, record, .. listen.All, via, readOnly, foreground, allowOther, mode, fileName, timeout, json, quiet])
             command.Add(option);
         command.SetAction(async (result, cancellationToken) =>
         {
+            var (listeners, tls) = listen.Read(result);
             var requestTimeout = SharedOptions.ReadTimeout(result.GetValue(timeout)!);
             var settings = new MountSettings
             {
+                Listen = listeners,
+                Tls = tls,
+                Record = result.GetValue(record) is { } trace ? Path.GetFullPath(trace) : null,
                 Managed = managed.Read(result, requestTimeout),
                 Progress = DetachedChild.IsThisProcess ? ProgressMode.None : SharedOptions.ProgressMode(progress: false, result.GetValue(quiet)),
                 Remote = result.GetValue(remote)!,
@@ -113,11 +121,13 @@ internal static class MountCommand
         if (json)
             output.WriteLine(JsonSerializer.Serialize(mounted, CliJson.Shapes.MountedFile));
         else if (!quiet)
-            output.WriteLine($"mounted {mounted.Remote} at {mounted.Path}, {ByteSize.Format(mounted.Length)}{(mounted.ReadOnly ? ", read-only" : "")}{Cached(mounted)}");
+            output.WriteLine($"mounted {mounted.Remote} at {mounted.Path}, {ByteSize.Format(mounted.Length)}{(mounted.ReadOnly ? ", read-only" : "")}{Cached(mounted)}{Listening(mounted)}");
     }
 
     private static string Cached(MountedFile mounted)
         => mounted.LocalBytes is { } local ? $", {ByteSize.Format(local)} local already in {mounted.Cache ?? "memory"}" : ", direct";
+
+    private static string Listening(MountedFile mounted) => mounted.Listens is { } uris ? $", served at {string.Join(" and ", uris)}" : "";
 
     private static UnixFileMode ParseMode(string text)
     {

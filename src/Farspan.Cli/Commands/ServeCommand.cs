@@ -74,7 +74,7 @@ internal static class ServeCommand
         return command;
     }
 
-    private static NbdServerTls? Tls(string? certificates, string? mode, bool verifyPeer)
+    internal static NbdServerTls? Tls(string? certificates, string? mode, bool verifyPeer)
     {
         mode ??= certificates is null ? "off" : "require";
         if (mode == "off")

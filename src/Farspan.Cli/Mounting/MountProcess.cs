@@ -3,6 +3,7 @@ using Farspan.Backends;
 using Farspan.Cli.Terminal;
 using Farspan.Linux.Fuse;
 using Farspan.Mounts;
+using Farspan.Mounts.Tracing;
 using Farspan.Units;
 
 namespace Farspan.Cli.Mounting;
@@ -10,22 +11,29 @@ namespace Farspan.Cli.Mounting;
 /// <summary>Serves one mount until it is unmounted, by whomever, or this process is told to end.</summary>
 internal sealed class MountProcess : IAsyncDisposable
 {
+    private const int RecordedChunk = 64 << 10;
+
     private static readonly TimeSpan CloseTimeout = new FuseMountOptions().CloseTimeout;
 
     private readonly MountSettings _settings;
     private readonly IBackend _backend;
     private readonly FuseMount _mount;
+    private readonly MountExports _exports;
+    private readonly AccessRecorder? _recorder;
     private readonly MountRecord _record;
     private readonly FileStream _lock;
     private readonly ControlServer _control;
     private readonly TaskCompletionSource<string?> _outcome = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task<Exception?>? _ending;
 
-    private MountProcess(MountSettings settings, IBackend backend, FuseMount mount, MountRecord record, FileStream exclusive)
+    private MountProcess(
+        MountSettings settings, IBackend backend, AccessRecorder? recorder, FuseMount mount, MountExports exports, MountRecord record, FileStream exclusive)
     {
         _settings = settings;
         _backend = backend;
+        _recorder = recorder;
         _mount = mount;
+        _exports = exports;
         _record = record;
         _lock = exclusive;
         _control = ControlServer.Start(record.ControlSocket, AnswerAsync);
@@ -33,6 +41,7 @@ internal sealed class MountProcess : IAsyncDisposable
         {
             Managed = record.IsManaged,
             Cache = record.Cache,
+            Listens = settings.Listen.Count > 0 ? exports.Uris : null,
             LocalBytes = Managed?.Status.LocalBytes,
         };
     }
@@ -57,6 +66,7 @@ internal sealed class MountProcess : IAsyncDisposable
         var exclusive = Lock(draft);
         IBackend? backend = null;
         FuseMount? mount = null;
+        MountExports? exports = null;
         try
         {
             if (MountTable.IsFarspanMount(settings.Target) && MountRecord.Find(runtimeDirectory, settings.Target) is { IsServed: true } other)
@@ -67,7 +77,9 @@ internal sealed class MountProcess : IAsyncDisposable
             // Pulls from here on, while the file is being mounted.
             if (settings.Managed is { } managed)
                 backend = await ManagedBackend.OpenAsync(backend, managed.For(settings.RemoteName, backend.Length), cancellationToken);
-            mount = await FuseMount.MountAsync(backend, settings.Target, settings.Fuse, cancellationToken);
+            var recorder = settings.Record is null ? null : new AccessRecorder(backend, settings.Managed?.Options.ChunkSize ?? RecordedChunk);
+            exports = await MountExports.StartAsync(backend, draft.ExportSocket, settings);
+            mount = await FuseMount.MountAsync(recorder ?? backend, settings.Target, settings.Fuse, cancellationToken);
             var record = draft with
             {
                 Path = mount.Path,
@@ -75,7 +87,7 @@ internal sealed class MountProcess : IAsyncDisposable
                 IsManaged = settings.Managed is not null,
                 Cache = settings.Managed?.Options.CacheDirectory,
             };
-            var process = new MountProcess(settings, backend, mount, record, exclusive);
+            var process = new MountProcess(settings, backend, recorder, mount, exports, record, exclusive);
             record.Write();
             return process;
         }
@@ -83,6 +95,8 @@ internal sealed class MountProcess : IAsyncDisposable
         {
             if (mount is not null)
                 await mount.DisposeAsync();
+            if (exports is not null)
+                await exports.DisposeAsync();
             if (backend is ManagedBackend opened)
                 await opened.CloseAsync();
             else if (backend is not null)
@@ -142,6 +156,8 @@ internal sealed class MountProcess : IAsyncDisposable
                 failure = error;
             }
 
+            await _exports.DisposeAsync();
+            failure ??= SaveTrace();
             try
             {
                 await Task.Run(CloseBackendAsync).WaitAsync(CloseTimeout + (_settings.Managed?.Options.CloseTimeout ?? TimeSpan.Zero));
@@ -158,6 +174,19 @@ internal sealed class MountProcess : IAsyncDisposable
 
         _outcome.SetResult(failure?.Message);
         return failure;
+    }
+
+    private MountException? SaveTrace()
+    {
+        try
+        {
+            _recorder?.ToTrace().Save(_settings.Record!);
+            return null;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return new MountException($"The trace could not be kept in {_settings.Record}: {error.Message}", error);
+        }
     }
 
     private async Task CloseBackendAsync()

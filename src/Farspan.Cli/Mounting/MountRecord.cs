@@ -24,6 +24,10 @@ internal sealed record MountRecord(string Target, string Path, string Remote, bo
     /// <summary>Its cache directory; null for a direct mount and a cache in memory.</summary>
     public string? Cache { get; init; }
 
+    /// <summary>The Unix socket on which it serves what it shows, by NBD, for reading.</summary>
+    [JsonIgnore]
+    public string ExportSocket => System.IO.Path.ChangeExtension(ControlSocket, ".nbd");
+
     /// <summary>Whether the process that serves it lives.</summary>
     [JsonIgnore]
     public bool IsServed => ProcessLife.StartOf(ProcessId) == ProcessStart;
@@ -68,6 +72,7 @@ internal sealed record MountRecord(string Target, string Path, string Remote, bo
     {
         File.Delete(FileName);
         File.Delete(ControlSocket);
+        File.Delete(ExportSocket);
         if (!keepLog)
             File.Delete(Log);
     }

@@ -1,5 +1,7 @@
+using Farspan.Cli.Serving;
 using Farspan.Cli.Terminal;
 using Farspan.Linux.Fuse;
+using Farspan.Nbd.Server;
 
 namespace Farspan.Cli.Mounting;
 
@@ -26,6 +28,15 @@ internal sealed record MountSettings
 
     /// <summary>How the file appears.</summary>
     public FuseMountOptions Fuse { get; init; } = new();
+
+    /// <summary>Where it serves NBD clients as well. Default: nowhere.</summary>
+    public IReadOnlyList<ListenUri> Listen { get; init; } = [];
+
+    /// <summary>TLS for these; null for none.</summary>
+    public NbdServerTls? Tls { get; init; }
+
+    /// <summary>The file that gets the trace of first accesses when the mount ends; null for none.</summary>
+    public string? Record { get; init; }
 
     /// <summary>Whether the remote's URI means something else in another working directory.</summary>
     public bool DependsOnWorkingDirectory

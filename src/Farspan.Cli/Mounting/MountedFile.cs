@@ -15,6 +15,9 @@ internal sealed record MountedFile(string Path, string Target, string Remote, lo
     /// <summary>The cache directory; null for a direct mount and a cache in memory.</summary>
     public string? Cache { get; init; }
 
+    /// <summary>The URIs at which NBD clients find it, as <c>--listen</c> says; null without.</summary>
+    public IReadOnlyList<string>? Listens { get; init; }
+
     /// <summary>Bytes that were local when TARGET was ready; null for a direct mount.</summary>
     public long? LocalBytes { get; init; }
 }

@@ -45,7 +45,7 @@ internal sealed class BackendService(ServeSettings settings, ServeOutput output,
         }
     }
 
-    private static StreamListener Bind(ListenUri listen)
+    internal static StreamListener Bind(ListenUri listen)
     {
         try
         {

@@ -38,13 +38,17 @@ internal sealed record ServeSettings
 
     /// <summary>Checks what must fit together.</summary>
     /// <exception cref="FormatException">A listener would take clients from other machines in the clear without <c>--insecure</c>, or TLS is missing.</exception>
-    public void Validate()
+    public void Validate() => Check(Listen, Tls, Insecure);
+
+    /// <summary>Checks that listeners fit what is said of TLS.</summary>
+    /// <exception cref="FormatException">A listener would take clients from other machines in the clear without <c>--insecure</c>, or TLS is missing.</exception>
+    public static void Check(IReadOnlyList<ListenUri> listeners, NbdServerTls? tls, bool insecure)
     {
-        foreach (var listen in Listen)
+        foreach (var listen in listeners)
         {
-            if (listen.NeedsTls && Tls is null)
+            if (listen.NeedsTls && tls is null)
                 throw new FormatException($"{listen.Text} needs certificates; give --tls-certificates DIR");
-            if (listen.Endpoint.IsLocal || Insecure || Tls is { Required: true })
+            if (listen.Endpoint.IsLocal || insecure || tls is { Required: true })
                 continue;
             throw new FormatException(
                 $"{listen.Text} can be reached from other machines; give --tls-certificates DIR with --tls require, or --insecure to serve anybody in the clear");

@@ -51,14 +51,14 @@ public sealed class TraceShowTests
         var trace = new PullTrace(8 * Chunk, Chunk, [new(4, 4, false), new(0, 2, true)]);
         string[] expected =
         [
-            "region 32KiB (32768 bytes), chunks of 4KiB",
+            "region 32 KiB (32768 bytes), chunks of 4 KiB",
             "touched 6 of 8 chunks (75 %) in 2 runs, 4 read, 2 written",
             "first  +--------+",
             "       |    ##  |",
             "       |      ##|",
             "last   |WW      |",
             "       +--------+",
-            "        0  32KiB",
+            "        0 32 KiB",
             "read: . : * #   written: - ~ w W   (few to many chunks)",
             "",
         ];

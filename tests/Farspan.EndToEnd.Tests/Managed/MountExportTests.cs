@@ -1,0 +1,94 @@
+using System.Text.Json;
+using Farspan.EndToEnd.Tests.Cli;
+using Farspan.TestKit;
+using Farspan.TestKit.Peers;
+using Xunit;
+
+namespace Farspan.EndToEnd.Tests.Managed;
+
+/// <summary>One mount for several programs: as a file, for NBD clients, and as <c>mount:TARGET</c>.</summary>
+public sealed class MountExportTests
+{
+    private static readonly string[] s_lazy = ["--no-pull", "--cache", "cache", "--flush", "local", "--push-interval", "1h"];
+
+    [RequiresFact("fuse", "nbdinfo", "nbdcopy", "dd", "cmp")]
+    public async Task Listen_LetsNbdClientsReadTheMount_AndSeeWhatIsDirty()
+    {
+        using var directory = new TemporaryDirectory();
+        var farspan = new FarspanProcess(directory);
+        await ManagedMountTests.WriteRandomAsync(directory["disk"], 1 << 20);
+        using var mounted = JsonDocument.Parse(await farspan.OkAsync(
+            ["mount", "file:disk", "f", "--json", .. s_lazy, "--listen", "nbd://127.0.0.1:0", "--listen", "nbd+unix:///?socket=listen.sock"]));
+        string[] uris = [.. mounted.RootElement.GetProperty("listens").EnumerateArray().Select(uri => uri.GetString()!)];
+        Assert.Equal(["nbd", "nbd+unix"], uris.Select(uri => new Uri(uri).Scheme));
+        await ManagedMountTests.ZeroAsync(directory["f"], 32);
+        foreach (string uri in uris)
+        {
+            using var info = JsonDocument.Parse(await PeerProcess.RunOkAsync("nbdinfo", ["--json", "--no-content", uri]));
+            Assert.True(info.RootElement.GetProperty("exports")[0].GetProperty("is_read_only").GetBoolean());
+            using var dirty = JsonDocument.Parse(await PeerProcess.RunOkAsync("nbdinfo", ["--map=x-farspan:dirty", "--json", uri]));
+            Assert.Contains(
+                dirty.RootElement.EnumerateArray(),
+                run => run.GetProperty("type").GetInt32() == 1 && run.GetProperty("offset").GetInt64() <= 32 * 4096
+                    && run.GetProperty("offset").GetInt64() + run.GetProperty("length").GetInt64() >= 33 * 4096);
+        }
+
+        await PeerProcess.RunOkAsync("nbdcopy", [uris[0], directory["copy"]]);
+        await PeerProcess.RunOkAsync("cmp", [directory["f"], directory["copy"]]);
+        await farspan.OkAsync("umount", "f");
+        await PeerProcess.RunOkAsync("cmp", [directory["disk"], directory["copy"]]);
+        Assert.Empty(farspan.Leftovers());
+        Assert.False(File.Exists(directory["listen.sock"]));
+    }
+
+    [RequiresFact("fuse", "dd", "cmp")]
+    public async Task MountAsBackend_IsTheMountsBytes()
+    {
+        using var directory = new TemporaryDirectory();
+        var farspan = new FarspanProcess(directory);
+        await ManagedMountTests.WriteRandomAsync(directory["disk"], 1 << 20);
+        await farspan.OkAsync(["mount", "file:disk", "f", .. s_lazy]);
+        await ManagedMountTests.ZeroAsync(directory["f"], 9);
+        using (var info = JsonDocument.Parse(await farspan.OkAsync("info", "mount:f", "--json")))
+            Assert.Contains("1048576", info.RootElement.GetRawText(), StringComparison.Ordinal);
+        await farspan.OkAsync("copy", $"mount:{directory["f"]}", "file:copy");
+        await PeerProcess.RunOkAsync("cmp", [directory["f"], directory["copy"]]);
+        await farspan.OkAsync("umount", "f");
+        Assert.Contains("no running Farspan mount", await farspan.FailsAsync(1, "info", "mount:f"), StringComparison.Ordinal);
+        Assert.Empty(farspan.Leftovers());
+    }
+
+    [RequiresFact("fuse")]
+    public async Task ListenerForOtherMachines_NeedsTlsOrInsecure_AndOneInUseLeavesNothing()
+    {
+        using var directory = new TemporaryDirectory();
+        var farspan = new FarspanProcess(directory);
+        Assert.Contains("--insecure", await farspan.FailsAsync(2, "mount", "memory:1MiB", "f", "--listen", "nbd://0.0.0.0:0"), StringComparison.Ordinal);
+        Assert.Contains("--listen", await farspan.FailsAsync(1, "mount", "memory:1MiB", "f", "--listen", "nbd+unix:///?socket=/nowhere/at/all"), StringComparison.Ordinal);
+        Assert.Empty(farspan.Leftovers());
+    }
+
+    [RequiresFact("fuse", "dd", "cmp")]
+    public async Task RecordedRun_IsShown_AndPullsInItsOrder()
+    {
+        using var directory = new TemporaryDirectory();
+        var farspan = new FarspanProcess(directory);
+        await ManagedMountTests.WriteRandomAsync(directory["disk"], 4 << 20);
+        await farspan.OkAsync("mount", "file:disk", "f", "--record", "trace");
+        _ = await ManagedMountTests.ReadAsync(directory["f"], 3 << 20, 4096);
+        await ManagedMountTests.ZeroAsync(directory["f"], 9);
+        await farspan.OkAsync("umount", "f");
+        string shown = await farspan.OkAsync("trace", "show", "trace");
+        Assert.Contains("region 4 MiB", shown, StringComparison.Ordinal);
+        string[] lines = await File.ReadAllLinesAsync(directory["trace"]);
+        Assert.StartsWith("r 48 ", lines[3], StringComparison.Ordinal);
+        Assert.Contains("w 0 1", lines);
+
+        await farspan.OkAsync("mount", "file:disk", "f", "--pull-order", "trace");
+        await PeerProcess.RunOkAsync("cmp", [directory["f"], directory["disk"]]);
+        await farspan.OkAsync("umount", "f");
+        await ManagedMountTests.WriteRandomAsync(directory["other"], 1 << 20);
+        Assert.Contains("the trace is one of 4194304 bytes", await farspan.FailsAsync(1, "mount", "file:other", "f", "--pull-order", "trace"), StringComparison.Ordinal);
+        Assert.Empty(farspan.Leftovers());
+    }
+}
