@@ -32,7 +32,7 @@ using (var file = mount.OpenFile())
 
     // Durable at the remote from here on; with Flush = FlushMode.Local, in the cache directory.
     await file.FlushAsync();
-    var status = mount.Status;
+    var status = await mount.GetStatusAsync();
     Console.WriteLine($"dirty after the flush: {status.DirtyBytes} bytes; outage: {status.Outage?.Since.ToString() ?? "none"}");
 }
 

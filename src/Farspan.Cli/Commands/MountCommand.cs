@@ -80,7 +80,7 @@ internal static class MountCommand
             if (result.GetValue(foreground))
             {
                 var running = DetachedChild.IsThisProcess ? DetachedChild.Begin(cancellationToken) : cancellationToken;
-                return await ServeAsync(settings, (_, mounted) => report(mounted), running, running);
+                return await ServeAsync(settings, (_, mounted) => report(mounted), running, running, result.GetValue(json) ? output : null);
             }
 
             if (DetachedChild.IsThisProcess)
@@ -108,12 +108,20 @@ internal static class MountCommand
     }
 
     private static async Task<int> ServeAsync(
-        MountSettings settings, Action<MountProcess, MountedFile> ready, CancellationToken starting, CancellationToken running)
+        MountSettings settings, Action<MountProcess, MountedFile> ready, CancellationToken starting, CancellationToken running, TextWriter? closing = null)
     {
         await using var process = await MountProcess.StartAsync(settings, Registry.Create(), starting);
         ready(process, process.Mounted);
-        await process.RunAsync(running);
-        return ExitCodes.Done;
+        try
+        {
+            await process.RunAsync(running);
+            return ExitCodes.Done;
+        }
+        finally
+        {
+            if (process.Closed is { } closed)
+                closing?.WriteLine(JsonSerializer.Serialize(closed, CliJson.Shapes.ClosedMount));
+        }
     }
 
     private static void Print(TextWriter output, MountedFile mounted, bool json, bool quiet)

@@ -52,6 +52,9 @@ internal sealed class MountProcess : IAsyncDisposable
     /// <summary>The managed mount that the file shows; null for a direct one.</summary>
     public ManagedBackend? Managed => _backend as ManagedBackend;
 
+    /// <summary>What a managed mount has left, once it has ended; null before, and for a direct one.</summary>
+    public ClosedMount? Closed { get; private set; }
+
     /// <summary>The file that takes this process's messages once it has left its terminal.</summary>
     public string Log => _record.Log;
 
@@ -198,6 +201,7 @@ internal sealed class MountProcess : IAsyncDisposable
         }
 
         var report = await Managed.CloseAsync();
+        Closed = new ClosedMount(report.UnpushedBytes, report.KeptIn, report.Error?.Message);
         if (!report.IsComplete)
             throw new MountException(WhatIsLeft(report), report.Error);
         if (report.Error is not null)

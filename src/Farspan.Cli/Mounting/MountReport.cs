@@ -39,6 +39,9 @@ internal sealed record MountReport
     /// <summary>Bytes written, or made zero, and not yet durable at the remote.</summary>
     public long? DirtyBytes { get; init; }
 
+    /// <summary>Those of <see cref="DirtyBytes"/> that were made zero.</summary>
+    public long? DirtyZeroBytes { get; init; }
+
     /// <summary>Bytes of pulls in flight.</summary>
     public long? PullingBytes { get; init; }
 
@@ -95,6 +98,7 @@ internal sealed record MountReport
         ChunkSize = status.ChunkSize,
         LocalBytes = status.LocalBytes,
         DirtyBytes = status.DirtyBytes + status.DirtyZeroBytes,
+        DirtyZeroBytes = status.DirtyZeroBytes,
         PullingBytes = status.PullingBytes,
         PushingBytes = status.PushingBytes,
         PulledBytes = status.PulledBytes,

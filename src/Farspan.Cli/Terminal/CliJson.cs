@@ -12,6 +12,7 @@ namespace Farspan.Cli.Terminal;
 
 /// <summary>Every JSON shape that the program reads or writes, generated when it is built so that start-up pays no reflection.</summary>
 [JsonSerializable(typeof(BackendReport))]
+[JsonSerializable(typeof(ClosedMount))]
 [JsonSerializable(typeof(ControlRequest))]
 [JsonSerializable(typeof(ControlReply))]
 [JsonSerializable(typeof(CopyReport))]

@@ -4,18 +4,18 @@ using Farspan.Mounts;
 namespace Farspan.Linux.Mounts;
 
 /// <summary>
-/// A remote mounted with a local cache, and served by this process: the path, for any program; a file, by <see cref="OpenFile"/>. It cannot be
-/// mapped here. Close it with <see cref="CloseAsync"/>, which says what could not be pushed. Thread-safe.
+/// A remote mounted with a local cache, in its three forms: the path, for any program; a file, by <see cref="OpenFile"/>; memory, by
+/// <see cref="OpenMemory"/>. Close it with <see cref="CloseAsync"/>, which says what could not be pushed. Thread-safe.
 /// </summary>
 public sealed class ManagedMount : IAsyncDisposable
 {
     private readonly DirectMount _file;
-    private readonly ManagedBackend _backend;
+    private readonly IManagedServer _server;
 
-    internal ManagedMount(DirectMount file, ManagedBackend backend)
+    internal ManagedMount(DirectMount file, IManagedServer server)
     {
         _file = file;
-        _backend = backend;
+        _server = server;
     }
 
     /// <summary>The mounted file's absolute path.</summary>
@@ -30,8 +30,11 @@ public sealed class ManagedMount : IAsyncDisposable
     /// <summary>Where the mount is in its life.</summary>
     public MountState State => _file.State;
 
-    /// <summary>What is local, dirty and in flight, and whether the remote answers.</summary>
-    public ManagedMountStatus Status => _backend.Status;
+    /// <summary>Whether <see cref="OpenMemory"/> is possible: another process serves the file.</summary>
+    public bool CanOpenMemory => _file.CanOpenMemory;
+
+    /// <summary>The process that serves the file: this one, or the <c>farspan</c> program.</summary>
+    public int ServerProcessId => _file.ServerProcessId;
 
     /// <summary>Completes once the mount has ended, by whomever, with what went wrong on the way. Nobody has to wait for it.</summary>
     public Task Completion => _file.Completion;
@@ -42,8 +45,18 @@ public sealed class ManagedMount : IAsyncDisposable
     /// <exception cref="ObjectDisposedException">The mount is closed.</exception>
     public RemoteFile OpenFile(FileAccess? access = null) => _file.OpenFile(access);
 
+    /// <summary>Maps the mounted file into this process. It is unmapped with the mount at the latest.</summary>
+    /// <exception cref="InvalidOperationException">This process serves the file itself, as <see cref="DirectMount.OpenMemory"/> explains.</exception>
+    /// <exception cref="BackendException">It cannot be mapped.</exception>
+    /// <exception cref="ObjectDisposedException">The mount is closed.</exception>
+    public RemoteMemory OpenMemory() => _file.OpenMemory();
+
+    /// <summary>Says what is local, dirty and in flight, and whether the remote answers.</summary>
+    /// <exception cref="MountException">Another process serves the mount, and does not answer.</exception>
+    public ValueTask<ManagedMountStatus> GetStatusAsync(CancellationToken cancellationToken = default) => _server.GetStatusAsync(cancellationToken);
+
     /// <summary>
-    /// Closes every opened file, unmounts, pushes what is dirty, closes the remote, and says what is left. When programs still use the file this
+    /// Closes every opened form, unmounts, pushes what is dirty, closes the remote, and says what is left. When programs still use the file this
     /// throws, and the mount stays open. Closing again reports the same again.
     /// </summary>
     /// <exception cref="MountException">The file is in use, or something did not end in time.</exception>
@@ -57,11 +70,12 @@ public sealed class ManagedMount : IAsyncDisposable
         catch (Exception) when (_file.Completion.IsCompleted)
         {
             // What the report tells needs no exception; anything else does.
-            if ((await _backend.CloseAsync()).IsComplete)
-                throw;
+            if (await _server.GetReportAsync() is { IsComplete: false } report)
+                return report;
+            throw;
         }
 
-        return await _backend.CloseAsync();
+        return await _server.GetReportAsync() ?? new MountCloseReport(0, null, null);
     }
 
     /// <summary>Closes, and cuts off programs that still use the file. Throws only what no call to <see cref="CloseAsync"/> has told before.</summary>

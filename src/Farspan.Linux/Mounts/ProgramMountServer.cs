@@ -17,6 +17,7 @@ internal sealed class ProgramMountServer : IMountServer
     private static readonly TimeSpan s_grace = TimeSpan.FromSeconds(5);
 
     private readonly Process _process;
+    private readonly ProgramOutput _output;
     private readonly ProgramOutput _error;
     private readonly FuseMountOptions _options;
     private readonly IFuseMounter _mounter = FuseMounters.ForThisUser();
@@ -25,6 +26,7 @@ internal sealed class ProgramMountServer : IMountServer
     private ProgramMountServer(Process process, ProgramOutput error, FuseMountOptions options, JsonElement ready)
     {
         _process = process;
+        _output = new ProgramOutput(process.StandardOutput);
         _error = error;
         _options = options;
         Path = ready.GetProperty("path").GetString()!;
@@ -47,13 +49,22 @@ internal sealed class ProgramMountServer : IMountServer
 
     public Task Completion { get; }
 
+    /// <summary>What the program has printed last, once it has ended; null where that was nothing after it was ready.</summary>
+    public Task<string?> LastOutputAsync() => _output.LastLineAsync();
+
     /// <summary>Starts the program and waits until the file can be used.</summary>
+    /// <param name="uri">What is mounted.</param>
+    /// <param name="target">Where.</param>
+    /// <param name="kind">The program's options that say whether the mount is direct, or how it is managed.</param>
+    /// <param name="options">All other options.</param>
+    /// <param name="cancellationToken">Gives the mounting up.</param>
     /// <exception cref="MountException">It could not be started, said that it cannot mount, or was not ready in time.</exception>
-    public static async Task<ProgramMountServer> StartAsync(string uri, string target, DirectMountOptions options, CancellationToken cancellationToken)
+    public static async Task<ProgramMountServer> StartAsync(
+        string uri, string target, IEnumerable<string> kind, DirectMountOptions options, CancellationToken cancellationToken)
     {
         string program = FarspanProgram.Find(options.Program);
         cancellationToken.ThrowIfCancellationRequested();
-        var process = Start(program, Arguments(uri, target, options));
+        var process = Start(program, [.. Arguments(uri, target, options), .. kind]);
         var error = new ProgramOutput(process.StandardError);
         try
         {
@@ -118,7 +129,7 @@ internal sealed class ProgramMountServer : IMountServer
     {
         List<string> arguments =
         [
-            "mount", uri, target, "--direct", "--foreground", "--json", "--file-name", options.Fuse.FileName,
+            "mount", uri, target, "--foreground", "--json", "--file-name", options.Fuse.FileName,
             "--mode", Convert.ToString((int)options.Fuse.Mode, 8),
             "--timeout", string.Create(CultureInfo.InvariantCulture, $"{(long)Math.Ceiling(options.Backend.Timeout.TotalMilliseconds)}ms"),
         ];
@@ -215,6 +226,7 @@ internal sealed class ProgramMountServer : IMountServer
         await _process.WaitForExitAsync();
         int exitCode = _process.ExitCode;
         string? said = await _error.LastLineAsync();
+        await _output.LastLineAsync();
         _process.Dispose();
         if (exitCode == 0)
             return;

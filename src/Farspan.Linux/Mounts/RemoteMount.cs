@@ -69,7 +69,7 @@ public static class RemoteMount
         ArgumentException.ThrowIfNullOrEmpty(uri);
         ArgumentException.ThrowIfNullOrEmpty(target);
         options = Validated(options);
-        var server = await ProgramMountServer.StartAsync(uri, target, options, cancellationToken);
+        var server = await ProgramMountServer.StartAsync(uri, target, ["--direct"], options, cancellationToken);
         return new DirectMount(server, server.Length, server.IsReadOnly, options);
     }
 
@@ -95,7 +95,8 @@ public static class RemoteMount
             options = Validated(options);
             backend = await ManagedBackend.OpenAsync(remote, (managed ?? new ManagedMountOptions()).WithLinuxFiles(), cancellationToken);
             var mount = await FuseMount.MountAsync(backend, target, FuseOptions(options), cancellationToken);
-            return new ManagedMount(new DirectMount(new LocalMountServer(mount, backend), backend.Length, IsReadOnly(backend, options), options), backend);
+            var file = new DirectMount(new LocalMountServer(mount, backend), backend.Length, IsReadOnly(backend, options), options);
+            return new ManagedMount(file, new LocalManagedServer(backend));
         }
         catch
         {
@@ -126,6 +127,36 @@ public static class RemoteMount
         managed ??= new ManagedMountOptions();
         var remote = await registry.OpenAsync(uri, options.Backend with { ReadOnly = options.ReadOnly || options.Backend.ReadOnly }, cancellationToken);
         return await OpenManagedAsync(remote, target, managed with { RemoteName = managed.RemoteName ?? uri }, options, cancellationToken);
+    }
+
+    /// <summary>
+    /// Mounts what a URI names with a local cache, as a file that the <c>farspan</c> program serves, as a child of this process. It offers everything:
+    /// the path, <see cref="ManagedMount.OpenFile"/>, and <see cref="ManagedMount.OpenMemory"/>.
+    /// </summary>
+    /// <param name="uri">The remote, as the program's <c>mount</c> takes it.</param>
+    /// <param name="target">An absent path or a regular file, which becomes the mounted file; or a directory, which gets the file inside.</param>
+    /// <param name="managed">
+    /// The cache, pulls and pushes; null for the defaults. Requests have the time of <see cref="BackendOpenOptions.Timeout"/>. What only this process could
+    /// do (hooks, progress, a meter, a clock, the order of a function) must be left as it is.
+    /// </param>
+    /// <param name="options">How the file is mounted; null for the defaults.</param>
+    /// <param name="cancellationToken">Gives the mounting up.</param>
+    /// <exception cref="ArgumentException">An option is outside its bounds, or cannot be given to another process.</exception>
+    /// <exception cref="MountException">The program could not be started, or it could not mount; the message says what it said.</exception>
+    public static async Task<ManagedMount> OpenManagedAsync(
+        string uri, string target, ManagedMountOptions? managed = null, DirectMountOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(uri);
+        ArgumentException.ThrowIfNullOrEmpty(target);
+        options = Validated(options);
+        managed ??= new ManagedMountOptions();
+        var arguments = ProgramManagedServer.Arguments(managed).ToArray();
+
+        // The program takes its time to push what is left.
+        options = options with { Fuse = options.Fuse with { CloseTimeout = options.Fuse.CloseTimeout + managed.CloseTimeout } };
+        var server = await ProgramMountServer.StartAsync(uri, target, arguments, options, cancellationToken);
+        return new ManagedMount(
+            new DirectMount(server, server.Length, server.IsReadOnly, options), new ProgramManagedServer(server, FarspanProgram.Find(options.Program)));
     }
 
     private static DirectMountOptions Validated(DirectMountOptions? options)
