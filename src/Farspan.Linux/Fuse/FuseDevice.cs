@@ -19,6 +19,16 @@ internal sealed unsafe class FuseDevice(SafeDescriptor descriptor) : IFuseChanne
         return length >= 0 ? (int)length : -(int)LinuxError.Last;
     }
 
+    /// <summary>Waits until the connection has ended, for a second at most. It is to be ending already.</summary>
+    public void WaitForEnd()
+    {
+        // An end is an error condition, which is reported whatever is asked for.
+        var entry = new PollEntry { Descriptor = _number };
+        while (Libc.Poll(&entry, 1, 1000) < 0 && LinuxError.Last == Errno.EINTR)
+        {
+        }
+    }
+
     public Errno Send(byte* start, int length)
         => Libc.Write(_number, start, (nuint)length) == length ? Errno.Ok : LinuxError.Last;
 

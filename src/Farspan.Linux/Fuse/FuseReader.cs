@@ -62,7 +62,7 @@ internal sealed unsafe class FuseReader
                     if (!_server.Handle(request, length))
                         request = _pool.Rent();
                 }
-                else if (!MayGoOn((Errno)(-length)))
+                else if (!MayGoOn(request, (Errno)(-length)))
                 {
                     break;
                 }
@@ -81,13 +81,22 @@ internal sealed unsafe class FuseReader
         }
     }
 
-    private static bool MayGoOn(Errno error) => error switch
+    private bool MayGoOn(FuseRequest request, Errno error) => error switch
     {
         // ENOENT: the request was withdrawn while it was read.
         Errno.EINTR or Errno.EAGAIN or Errno.ENOENT => true,
         // Unmounted.
         Errno.ENODEV => false,
-        Errno.ECONNABORTED => throw new MountException("the connection was aborted from outside; what programs wrote without a later fsync may be lost"),
+        Errno.ECONNABORTED => WasUnmounted(request) ? false
+            : throw new MountException("the connection was aborted from outside; what programs wrote without a later fsync may be lost"),
         _ => throw LinuxError.Exception(error, "reading /dev/fuse"),
     };
+
+    // A request that is taken up just while the connection ends is answered with ECONNABORTED too, as when files are closed after a lazy
+    // unmount. Once the connection has ended for good, which takes it moments, the kernel tells an unmount from an abort.
+    private bool WasUnmounted(FuseRequest request)
+    {
+        _device.WaitForEnd();
+        return _device.Receive(request.Input, request.InputCapacity) != -(int)Errno.ECONNABORTED;
+    }
 }

@@ -19,10 +19,10 @@ public static class PrivateDirectory
         try
         {
             Directory.CreateDirectory(path, onlyThisUser);
-            Status(path);
-            File.SetUnixFileMode(path, onlyThisUser);
+            // Also what others could write into is refused, not closed to them: they may have been there already.
             if (!Exists(path))
                 throw new IOException($"{path} was removed while it was made.");
+            File.SetUnixFileMode(path, onlyThisUser);
         }
         catch (UnauthorizedAccessException error)
         {

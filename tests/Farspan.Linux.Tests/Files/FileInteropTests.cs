@@ -13,7 +13,7 @@ public sealed class FileInteropTests
     [RequiresFact("gcc")]
     public async Task Layouts_MatchTheSystemsHeaders()
     {
-        var program = new StringBuilder("#define _GNU_SOURCE\n#include <stddef.h>\n#include <sys/uio.h>\n#include <sys/stat.h>\n");
+        var program = new StringBuilder("#define _GNU_SOURCE\n#include <stddef.h>\n#include <poll.h>\n#include <sys/uio.h>\n#include <sys/stat.h>\n");
         Assert(program, $"sizeof(struct statx) == {Marshal.SizeOf<FileStatus>()}");
         foreach (var (field, kernel) in new[]
         {
@@ -29,6 +29,8 @@ public sealed class FileInteropTests
         Assert(program, $"offsetof(struct statx, stx_dio_mem_align) == {Marshal.OffsetOf<FileStatus>(nameof(FileStatus.DirectMemoryAlignment))}");
         Assert(program, $"offsetof(struct statx, stx_dio_offset_align) == {Marshal.OffsetOf<FileStatus>(nameof(FileStatus.DirectOffsetAlignment))}");
         program.AppendLine("#endif");
+        Assert(program, $"sizeof(struct pollfd) == {Marshal.SizeOf<PollEntry>()}");
+        Assert(program, $"offsetof(struct pollfd, revents) == {Marshal.OffsetOf<PollEntry>(nameof(PollEntry.Found))}");
         Assert(program, $"sizeof(struct iovec) == {Marshal.SizeOf<IoVector>()}");
         await CompileAsync(program.ToString());
     }

@@ -53,6 +53,53 @@ public sealed class FuseMountLifeTests
         Assert.Empty(Directory.GetFileSystemEntries(directory.Path));
     }
 
+    // The releases of the files meet the end of the connection, for which the kernel then has two error numbers.
+    [RequiresFact("root", "fuse", "python3")]
+    public async Task LastUserClosesManyFiles_AfterALazyUnmount_IsNoFault()
+    {
+        using var directory = new TemporaryDirectory();
+        await using var backend = new MemoryBackend(1 << 20);
+        const string script = """
+            import ctypes, os, sys
+            files = [os.open(sys.argv[1], os.O_RDONLY) for _ in range(500)]
+            os._exit(ctypes.CDLL(None).umount2(sys.argv[1].encode(), 2))
+            """;
+        for (int i = 0; i < 12; i++)
+        {
+            await using var mount = await FuseMount.MountAsync(backend, directory["disk"], new FuseMountOptions { Threads = 8 });
+            await PeerProcess.RunOkAsync("python3", ["-c", script, mount.Path]);
+            await mount.Completion;
+        }
+    }
+
+    // Each caller waits for the end, whoever was first, and nobody is told that all went well.
+    [RequiresFact("root", "fuse", "dd")]
+    public async Task UnmountFromTwoSides_WithAFailingFlush_TellsBoth_OnceTheMountHasEnded()
+    {
+        using var directory = new TemporaryDirectory();
+        var flushing = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var goOn = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var backend = new ScriptedBackend(1 << 20)
+        {
+            Flush = async _ =>
+            {
+                flushing.TrySetResult();
+                await goOn.Task;
+                throw new BackendException(BackendError.NoSpace, "as told");
+            },
+        };
+        await using var mount = await FuseMount.MountAsync(backend, directory["disk"]);
+        await PeerProcess.RunOkAsync("dd", ["if=/dev/zero", $"of={mount.Path}", "bs=4096", "count=1", "conv=notrunc", "status=none"]);
+        var first = mount.UnmountAsync();
+        await flushing.Task;
+        var second = mount.UnmountAsync();
+        // What the second finds unmounted already is no reason to return: it would do so before this does.
+        await Assert.ThrowsAsync<TimeoutException>(() => Task.WhenAny(first, second, mount.Completion).WaitAsync(TimeSpan.FromSeconds(0.2)));
+        goOn.SetResult();
+        foreach (var unmounting in (Task[])[first, second, mount.UnmountAsync()])
+            Assert.Equal("The last flush failed: as told", (await Assert.ThrowsAsync<BackendException>(() => unmounting)).Message);
+    }
+
     [RequiresFact("root", "fuse")]
     public async Task TwoMountsUponEachOther_AreTakenDownInTurn()
     {
