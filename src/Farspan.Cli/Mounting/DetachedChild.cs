@@ -29,9 +29,10 @@ internal static class DetachedChild
         string? line = await child.StandardOutput.ReadLineAsync(CancellationToken.None);
         if (line is not null)
             return (line, ExitCodes.Done);
-        await error.WriteAsync(await errors);
         await child.WaitForExitAsync(CancellationToken.None);
+        // What a child says that was told to give up is no news.
         cancellationToken.ThrowIfCancellationRequested();
+        await error.WriteAsync(await errors);
         return (null, child.ExitCode == 0 ? ExitCodes.Failed : child.ExitCode);
     }
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Farspan.Backends;
 using Farspan.Linux.Fuse;
 using Farspan.Linux.Mounts;
+using Farspan.Linux.Processes;
 using Farspan.Mounts;
 using Farspan.TestKit;
 using Farspan.TestKit.Fuse;
@@ -161,6 +162,30 @@ public sealed class RemoteMemoryTests
         var error = await Assert.ThrowsAsync<MountException>(() => RemoteMount.OpenDirectAsync("memory:1MiB", directory["disk"], options));
         Assert.Contains(reason, error.Message, StringComparison.Ordinal);
         Assert.Equal([directory["program"]], Directory.GetFileSystemEntries(directory.Path));
+    }
+
+    // The program on the path may be a script that starts the real one.
+    [RequiresTheory("root", "fuse", "sleep")]
+    [InlineData("time-out")]
+    [InlineData("cancellation")]
+    public async Task ProgramThatNeverAnswers_EndsWithItsChildren(string reason)
+    {
+        using var directory = new TemporaryDirectory();
+        await File.WriteAllTextAsync(directory["program"], $"#!/bin/sh\nsleep 1000 &\necho $! >'{directory["unfinished"]}'\nmv '{directory["unfinished"]}' '{directory["child"]}'\nwait\n");
+        File.SetUnixFileMode(directory["program"], UnixFileMode.UserRead | UnixFileMode.UserExecute);
+        using var cancel = new CancellationTokenSource();
+        var time = reason == "time-out" ? TimeSpan.FromSeconds(3) : TimeSpan.FromMinutes(2);
+        var options = new DirectMountOptions { Program = directory["program"], Fuse = new FuseMountOptions { MountTimeout = time } };
+        var opening = RemoteMount.OpenDirectAsync("memory:1MiB", directory["disk"], options, cancel.Token);
+        await UntilAsync(() => File.Exists(directory["child"]));
+        int child = int.Parse(await File.ReadAllTextAsync(directory["child"]));
+        if (reason == "cancellation")
+            await cancel.CancelAsync();
+        if (reason == "time-out")
+            await Assert.ThrowsAsync<MountException>(() => opening);
+        else
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => opening);
+        await UntilAsync(() => ProcessLife.StartOf(child) is null);
     }
 
     [RequiresFact("root", "fuse")]
