@@ -8,7 +8,7 @@ using Microsoft.Extensions.Logging;
 
 namespace Farspan.Cli.Commands;
 
-/// <summary><c>farspan serve BACKEND</c>: serves a backend to NBD clients.</summary>
+/// <summary><c>farspan serve BACKEND</c>: serves a backend to NBD clients and to Farspan's own.</summary>
 internal static class ServeCommand
 {
     private const string DefaultListen = "nbd://127.0.0.1:10809";
@@ -19,7 +19,7 @@ internal static class ServeCommand
         var backend = new Argument<string>("BACKEND") { Description = "What to serve, such as file:disk.img, file:disk.img?size=1GiB (made when absent) or memory:1GiB." };
         var listen = new Option<string[]>("--listen")
         {
-            Description = $"Where to listen: nbd://ADDRESS:PORT (port 0 chooses one) or nbd+unix:///?socket=PATH. May be repeated. [default: {DefaultListen}]",
+            Description = $"Where to listen: nbd://ADDRESS:PORT (port 0 chooses one) or nbd+unix:///?socket=PATH, or the same with farspan for Farspan's own wire, which also gives leases. May be repeated. [default: {DefaultListen}]",
             HelpName = "URI",
         };
         var name = new Option<string>("--name") { Description = "The export's name; empty is the default export.", HelpName = "EXPORT", DefaultValueFactory = _ => "" };
@@ -35,13 +35,14 @@ internal static class ServeCommand
         var traffic = new Option<bool>("--traffic") { Description = "Count the bytes that go over the connections, and say so at the end." };
         var verbose = new Option<bool>("--verbose", "-v") { Description = "Say who connects and what fails, on standard error." };
         var json = SharedOptions.Json();
-        var command = new VerbCommand("serve", "Serve a backend by the NBD protocol until Ctrl-C, then flush it.")
+        var command = new VerbCommand("serve", "Serve a backend by the NBD protocol and Farspan's own until Ctrl-C, then flush it.")
         {
             Examples =
             [
                 ("farspan serve file:disk.img", $"at {DefaultListen}, for this machine only"),
                 ("farspan serve 'file:disk.img?size=10GiB' --listen 'nbd+unix:///?socket=/tmp/disk.sock'", "made when absent, on a Unix socket"),
                 ("farspan serve memory:1GiB --listen nbd://0.0.0.0:10809 --tls-certificates /etc/pki/farspan", "for other machines, by TLS"),
+                ("farspan serve file:disk.img --listen farspan://127.0.0.1:10900 --listen nbd://127.0.0.1:10809", "to Farspan clients and NBD clients at once"),
                 ("farspan serve file:disk.img --simulate-line rtt=25ms,rate=1Gbit", "as if the clients were far away"),
             ],
         };

@@ -24,7 +24,7 @@ internal sealed record BackendReport(string Uri)
     /// <summary>The most bytes of one request.</summary>
     public int? MaximumBlockSize { get; init; }
 
-    /// <summary>Its optional powers: <c>trim</c>, <c>zero</c>, <c>fast-zero</c>, <c>extents</c>, <c>concurrent-writers</c>.</summary>
+    /// <summary>Its optional powers: <c>trim</c>, <c>zero</c>, <c>fast-zero</c>, <c>extents</c>, <c>concurrent-writers</c>, <c>leasing</c>.</summary>
     public IReadOnlyList<string> Capabilities { get; init; } = [];
 
     /// <summary>With <c>--map</c>: bytes that may hold data.</summary>

@@ -65,6 +65,8 @@ internal static class Inspector
             names.Add("extents");
         if (backend.GetCapability<IConcurrentWriters>() is not null)
             names.Add("concurrent-writers");
+        if (backend.GetCapability<ILeasing>() is not null)
+            names.Add("leasing");
         return names;
     }
 

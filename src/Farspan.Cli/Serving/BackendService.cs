@@ -1,6 +1,7 @@
 using Farspan.Backends;
 using Farspan.Nbd.Server;
 using Farspan.Transports;
+using Farspan.Wire.Server;
 using Microsoft.Extensions.Logging;
 
 namespace Farspan.Cli.Serving;
@@ -20,7 +21,13 @@ internal sealed class BackendService(ServeSettings settings, ServeOutput output,
     {
         await using var backend = await registry.OpenAsync(
             settings.Backend, new BackendOpenOptions { ReadOnly = settings.ReadOnly }, cancellationToken);
-        var export = new NbdExport { Name = settings.Name, Description = settings.Description, Backend = backend, ReadOnly = settings.ReadOnly };
+        await using var own = settings.Listen.Any(static listen => listen.IsFarspan) ? FarspanServer(backend) : null;
+
+        // A lease that a client of our own wire holds keeps NBD's writers out too.
+        var export = new NbdExport
+        {
+            Name = settings.Name, Description = settings.Description, Backend = own?.Gated(settings.Name) ?? backend, ReadOnly = settings.ReadOnly,
+        };
         var listeners = new List<StreamListener>();
         try
         {
@@ -28,12 +35,16 @@ internal sealed class BackendService(ServeSettings settings, ServeOutput output,
                 listeners.Add(Bind(listen));
             await using (var server = new NbdServer([export], Options(), logger))
             {
-                var serving = listeners.ConvertAll(listener => server.ServeAsync(listener, cancellationToken));
+                var serving = new List<Task>();
+                for (int i = 0; i < listeners.Count; i++)
+                    serving.Add(settings.Listen[i].IsFarspan ? own!.ServeAsync(listeners[i], cancellationToken) : server.ServeAsync(listeners[i], cancellationToken));
                 output.Write(Ready(listeners, backend));
                 await ReportTrafficAsync(cancellationToken);
                 await Task.WhenAll(serving);
             }
 
+            if (own is not null)
+                await own.StopAsync(CancellationToken.None);
             if (!backend.IsReadOnly)
                 await backend.FlushAsync(CancellationToken.None);
             output.Write(new ServeEvent("stopped") { Received = _meter?.Received, Sent = _meter?.Sent });
@@ -57,6 +68,24 @@ internal sealed class BackendService(ServeSettings settings, ServeOutput output,
         }
     }
 
+    private FarspanServer FarspanServer(IBackend backend)
+        => new(
+            [new FarspanExport { Name = settings.Name, Description = settings.Description, Backend = backend, ReadOnly = settings.ReadOnly, LeaseFile = LeaseFile() }],
+            new FarspanServerOptions
+            {
+                Tls = settings.Tls?.Load(),
+                MaximumConnections = settings.MaximumClients,
+                WrapConnection = _meter is null && _line is null ? null : Wrap,
+                Log = message => logger.LogInformation("{Message}", message),
+            });
+
+    // What outlives the server keeps its lease beside it, so that epochs rise from one start to the next.
+    private string? LeaseFile()
+    {
+        var uri = BackendUri.Parse(settings.Backend);
+        return uri.Scheme is "file" or "directory" && !settings.ReadOnly ? uri.Path.TrimEnd('/') + ".lease" : null;
+    }
+
     private NbdServerOptions Options() => new()
     {
         Tls = settings.Tls,
@@ -73,7 +102,7 @@ internal sealed class BackendService(ServeSettings settings, ServeOutput output,
 
     private ServeEvent Ready(List<StreamListener> listeners, IBackend backend) => new("ready")
     {
-        Uris = listeners.ConvertAll(listener => ListenUri.ForClient(listener.Endpoint, settings.Name, settings.Tls is not null)),
+        Uris = [.. listeners.Zip(settings.Listen, (listener, listen) => ListenUri.ForClient(listener.Endpoint, settings.Name, settings.Tls is not null, listen.IsFarspan))],
         Backend = settings.Backend,
         Length = backend.Length,
         ReadOnly = settings.ReadOnly || backend.IsReadOnly,

@@ -3,20 +3,28 @@ using Farspan.Transports;
 
 namespace Farspan.Cli.Serving;
 
-/// <summary>A listener as users write it: <c>nbd://127.0.0.1:10809</c>, <c>nbd+unix:///?socket=PATH</c>, <c>nbds://…</c>.</summary>
+/// <summary>
+/// A listener as users write it: <c>nbd://127.0.0.1:10809</c>, <c>nbd+unix:///?socket=PATH</c>, <c>nbds://…</c>, and the same with
+/// <c>farspan</c> for Farspan's own wire.
+/// </summary>
 internal sealed record ListenUri
 {
-    private const int DefaultPort = 10809;
+    private const int NbdPort = 10809;
+    private const int FarspanPort = 10900;
 
-    private ListenUri(string text, StreamEndpoint endpoint, bool needsTls)
+    private ListenUri(string text, bool isFarspan, StreamEndpoint endpoint, bool needsTls)
     {
         Text = text;
+        IsFarspan = isFarspan;
         Endpoint = endpoint;
         NeedsTls = needsTls;
     }
 
     /// <summary>The text as given.</summary>
     public string Text { get; }
+
+    /// <summary>Whether clients speak Farspan's own wire there; else NBD.</summary>
+    public bool IsFarspan { get; }
 
     /// <summary>Where to listen.</summary>
     public StreamEndpoint Endpoint { get; }
@@ -29,26 +37,27 @@ internal sealed record ListenUri
     public static ListenUri Parse(string text)
     {
         var uri = BackendUri.Parse(text);
-        if (uri.Scheme is not ("nbd" or "nbds" or "nbd+unix" or "nbds+unix"))
-            throw new FormatException($"{text} is no listener; give nbd://ADDRESS:PORT or nbd+unix:///?socket=PATH");
+        bool isFarspan = uri.Scheme is "farspan" or "farspans" or "farspan+unix" or "farspans+unix";
+        if (!isFarspan && uri.Scheme is not ("nbd" or "nbds" or "nbd+unix" or "nbds+unix"))
+            throw new FormatException($"{text} is no listener; give nbd://ADDRESS:PORT, farspan://ADDRESS:PORT, nbd+unix:///?socket=PATH or farspan+unix:///?socket=PATH");
         if (uri.Path is not ("" or "/"))
             throw new FormatException($"{text} names an export; name it with --name {uri.Path.TrimStart('/')}");
-        bool needsTls = uri.Scheme.StartsWith("nbds", StringComparison.Ordinal);
+        bool needsTls = uri.Scheme.Replace("+unix", "", StringComparison.Ordinal) is "nbds" or "farspans";
         if (uri.Scheme.EndsWith("+unix", StringComparison.Ordinal))
         {
             uri.AllowOnly("socket");
             string socket = uri.Get("socket") ?? throw new FormatException($"{text} names no socket; write {uri.Scheme}:///?socket=PATH");
-            return new ListenUri(text, StreamEndpoint.Unix(Path.GetFullPath(socket)), needsTls);
+            return new ListenUri(text, isFarspan, StreamEndpoint.Unix(Path.GetFullPath(socket)), needsTls);
         }
 
         uri.AllowOnly();
-        return new ListenUri(text, StreamEndpoint.Parse(uri.Authority ?? "", DefaultPort), needsTls);
+        return new ListenUri(text, isFarspan, StreamEndpoint.Parse(uri.Authority ?? "", isFarspan ? FarspanPort : NbdPort), needsTls);
     }
 
     /// <summary>The URI that a client uses for an export of a listener.</summary>
-    public static string ForClient(StreamEndpoint bound, string export, bool tls)
+    public static string ForClient(StreamEndpoint bound, string export, bool tls, bool isFarspan = false)
     {
-        string scheme = tls ? "nbds" : "nbd";
+        string scheme = (isFarspan ? "farspan" : "nbd") + (tls ? "s" : "");
         string name = Uri.EscapeDataString(export).Replace("%2F", "/", StringComparison.Ordinal);
         if (bound.Path is not null)
             return $"{scheme}+unix:///{name}?socket={Uri.EscapeDataString(bound.Path).Replace("%2F", "/", StringComparison.Ordinal)}";

@@ -1,3 +1,5 @@
+using System.Net.Security;
+
 namespace Farspan.Nbd.Server;
 
 /// <summary>TLS of an NBD server: X.509 certificates in a directory, laid out as nbdkit and libnbd lay them out. TLS 1.2 or 1.3.</summary>
@@ -14,4 +16,8 @@ public sealed record NbdServerTls
 
     /// <summary>Refuse clients without a certificate that <c>ca-cert.pem</c> has signed (mutual TLS). Default: false.</summary>
     public bool RequireClientCertificate { get; init; }
+
+    /// <summary>The same certificates for another protocol that is all TLS from its first byte.</summary>
+    /// <exception cref="IOException">A file is missing, cannot be read, or holds no certificate or key; the message says which.</exception>
+    public SslServerAuthenticationOptions Load() => TlsMaterial.Load(this).Options;
 }

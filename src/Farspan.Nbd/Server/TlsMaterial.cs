@@ -36,6 +36,8 @@ internal sealed class TlsMaterial : IDisposable
 
     public NbdServerTls Settings { get; }
 
+    public SslServerAuthenticationOptions Options => _options;
+
     /// <summary>Reads the directory.</summary>
     /// <exception cref="IOException">A file is missing, cannot be read, or holds no certificate or key; the message says which.</exception>
     public static TlsMaterial Load(NbdServerTls settings)

@@ -1,4 +1,5 @@
 using Farspan.Units;
+using Farspan.Wire;
 
 namespace Farspan.Backends;
 
@@ -8,11 +9,14 @@ public static class CoreBackends
     /// <summary>
     /// Registers <c>memory:SIZE</c> (<see cref="MemoryBackend"/>, reads as zero at first), <c>file:PATH?size=SIZE&amp;lock=off</c>
     /// (<see cref="FileBackend"/>, see <see cref="FileBackendOptions"/>) and <c>directory:PATH?size=SIZE&amp;chunk=SIZE</c>
-    /// (<see cref="DirectoryBackend"/>, see <see cref="DirectoryBackendOptions"/>).
+    /// (<see cref="DirectoryBackend"/>, see <see cref="DirectoryBackendOptions"/>), and <c>farspan:</c>, <c>farspan+unix:</c>, <c>farspans:</c> and
+    /// <c>farspans+unix:</c> (<see cref="Farspan.Wire.Client.FarspanClientBackend"/>).
     /// </summary>
     public static BackendRegistry AddCoreBackends(this BackendRegistry registry)
     {
         ArgumentNullException.ThrowIfNull(registry);
+        foreach (string scheme in FarspanBackends.Schemes)
+            registry.Register(scheme, FarspanBackends.OpenAsync);
         return registry
             .Register("memory", OpenMemoryAsync)
             .Register("file", OpenFileAsync)

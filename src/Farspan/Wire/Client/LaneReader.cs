@@ -1,0 +1,143 @@
+using Farspan.Backends;
+using Farspan.Checksums;
+using Farspan.Wire.Protocol;
+
+namespace Farspan.Wire.Client;
+
+/// <summary>Receives the replies of one connection, on its thread. Nothing of a payload is believed before its checksum was seen.</summary>
+internal sealed class LaneReader(WireLane lane, WireLine line)
+{
+    /// <summary>Longer payloads go from the line straight into the caller's buffer.</summary>
+    private const int LargestInBlock = 64 << 10;
+
+    private readonly byte[] _block = GC.AllocateUninitializedArray<byte>(256 << 10, pinned: true);
+    private int _head;
+    private int _tail;
+
+    private Span<byte> Buffered => _block.AsSpan(_head, _tail - _head);
+
+    /// <summary>Returns when the server closed the connection between two replies.</summary>
+    /// <exception cref="IOException">The line ended, or what came is no reply.</exception>
+    public void Run()
+    {
+        while (true)
+        {
+            if (Buffered.Length < WireFrame.Size && !TryBuffer(WireFrame.Size))
+            {
+                if (Buffered.Length > 0)
+                    throw Broken("the connection ended within a reply");
+                return;
+            }
+
+            if (!WireFrame.TryReadReply(Buffered, out var reply))
+                throw Broken("what came is no reply");
+            _head += WireFrame.Size;
+            Take(reply);
+        }
+    }
+
+    private void Take(in WireFrame reply)
+    {
+        WireSlot slot;
+        WireRequest? target = null;
+        lock (lane.Link.Gate)
+        {
+            slot = lane.Find(reply) ?? throw Broken("a reply came that belongs to no request");
+            bool isData = reply.Operation == WireOperation.Read && reply.Status == WireStatus.Done && reply.PayloadLength > 0;
+            if (isData && slot.Request is { } waiting)
+            {
+                target = waiting;
+                waiting.Pins++;
+            }
+        }
+
+        try
+        {
+            if (reply.PayloadLength > LargestInBlock)
+                TakeLarge(reply, target);
+            else
+                TakeSmall(reply, target, slot);
+        }
+        finally
+        {
+            if (target is not null)
+                lane.Link.Unpin(target);
+        }
+
+        if (reply.PayloadLength > LargestInBlock)
+            lane.Link.OnReply(slot, reply, default);
+    }
+
+    private void TakeSmall(in WireFrame reply, WireRequest? target, WireSlot slot)
+    {
+        if (!TryBuffer(reply.PayloadLength))
+            throw Broken("the connection ended within a reply");
+        var payload = Buffered[..reply.PayloadLength];
+        _head += reply.PayloadLength;
+        Check(reply, payload);
+        if (target is not null)
+            payload.CopyTo(target.Target.Span);
+        lane.Link.OnReply(slot, reply, payload);
+    }
+
+    private void TakeLarge(in WireFrame reply, WireRequest? target)
+    {
+        var buffer = target is null ? default : target.Target.Span;
+        int done = Math.Min(Buffered.Length, reply.PayloadLength);
+        uint checksum = Crc32C.Compute(Buffered[..done]);
+        if (target is not null)
+            Buffered[..done].CopyTo(buffer);
+        _head += done;
+        while (done < reply.PayloadLength)
+        {
+            int left = reply.PayloadLength - done;
+            if (target is null && _head > 0)
+                (_head, _tail) = (0, 0);
+            var part = target is null ? _block.AsSpan(0, Math.Min(left, _block.Length)) : buffer[done..];
+            int count = Receive(part);
+            if (count == 0)
+                throw Broken("the connection ended within a reply");
+            checksum = Crc32C.Append(checksum, part[..count]);
+            done += count;
+        }
+
+        if (checksum != reply.PayloadChecksum)
+            throw Broken("a payload was damaged on its way");
+    }
+
+    private void Check(in WireFrame reply, ReadOnlySpan<byte> payload)
+    {
+        if ((payload.Length == 0 ? 0 : Crc32C.Compute(payload)) != reply.PayloadChecksum)
+            throw Broken("a payload was damaged on its way");
+    }
+
+    private bool TryBuffer(int length)
+    {
+        while (Buffered.Length < length)
+        {
+            if (_head > 0)
+            {
+                Buffered.CopyTo(_block);
+                (_head, _tail) = (0, _tail - _head);
+            }
+
+            int count = Receive(_block.AsSpan(_tail));
+            if (count == 0)
+                return false;
+            _tail += count;
+        }
+
+        return true;
+    }
+
+    private int Receive(Span<byte> target)
+    {
+        int count = line.Receive(target);
+        lane.LastArrival = lane.Link.Options.Clock.GetTimestamp();
+        lane.IsPinged = false;
+        return count;
+    }
+
+    private BackendException Broken(string what)
+        => new(BackendError.Protocol, $"{lane.Link.Options.Name}: {what}.", isTransient: true);
+}

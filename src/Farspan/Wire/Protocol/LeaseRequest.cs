@@ -1,0 +1,25 @@
+namespace Farspan.Wire.Protocol;
+
+/// <summary>
+/// The payload of LEASE_ACQUIRE.
+/// <code>
+///  0 16  key: chosen at random for this lease; asking again with the same key gives the same epoch
+/// 16  n  who takes it, in UTF-8
+/// </code>
+/// </summary>
+internal readonly record struct LeaseRequest(Guid Key, string Holder)
+{
+    private const int KeySize = 16;
+
+    /// <summary>False where the bytes are no such payload.</summary>
+    public static bool TryRead(ReadOnlySpan<byte> source, out LeaseRequest request)
+    {
+        request = default;
+        if (source.Length is < KeySize or > KeySize + WireLimits.MaximumHolder || WireLimits.Decode(source[KeySize..]) is not { } holder)
+            return false;
+        request = new LeaseRequest(new Guid(source[..KeySize]), holder);
+        return request.Key != Guid.Empty;
+    }
+
+    public byte[] ToBytes() => [.. Key.ToByteArray(), .. WireLimits.Encode(Holder, WireLimits.MaximumHolder)];
+}

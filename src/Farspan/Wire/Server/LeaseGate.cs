@@ -1,0 +1,204 @@
+using Farspan.Backends;
+
+namespace Farspan.Wire.Server;
+
+/// <summary>
+/// The one door to an export's bytes for everything that changes them. Who enters is counted until he leaves, and a lease is given only once
+/// all who entered before have left: no change under an old epoch starts, or is still running, after a newer one was given. Thread-safe.
+/// </summary>
+internal sealed class LeaseGate
+{
+    private readonly Lock _gate = new();
+    private readonly EpochFile _file;
+    private readonly TimeProvider _clock;
+    private readonly TimeSpan _drainTimeout;
+    private volatile LeaseRecord? _held;
+    private long _seen;
+    private long _running;
+    private Task<long>? _granting;
+    private Guid _grantingKey;
+    private string _grantingHolder = "";
+    private TaskCompletionSource? _drained;
+
+    /// <summary>A lease that was held when the server ended is still held, for the time that a silent holder has.</summary>
+    public LeaseGate(EpochFile file, TimeProvider clock, TimeSpan leaseTimeout, TimeSpan drainTimeout)
+    {
+        _file = file;
+        _clock = clock;
+        _drainTimeout = drainTimeout;
+        LeaseTimeout = leaseTimeout;
+        _seen = clock.GetTimestamp();
+        _held = file.Last is { } last && last.Session != Guid.Empty ? last : null;
+    }
+
+    public TimeSpan LeaseTimeout { get; }
+
+    /// <summary>Changes that are running; for tests.</summary>
+    public long Running
+    {
+        get
+        {
+            lock (_gate)
+                return _running;
+        }
+    }
+
+    /// <summary>The session gave a sign of life.</summary>
+    public void Touch(Guid session)
+    {
+        if (_held is { } held && held.Session == session)
+            Volatile.Write(ref _seen, _clock.GetTimestamp());
+    }
+
+    /// <summary>Lets a change in, or throws. <see cref="Exit"/> must follow once it is over.</summary>
+    /// <param name="session">Who changes; empty for one without a session.</param>
+    /// <param name="epoch">The lease that it is made under; 0 for none.</param>
+    /// <exception cref="BackendException">Another holds the lease, or the epoch is not the newest.</exception>
+    public void Enter(Guid session, long epoch)
+    {
+        if (TryEnter(session, epoch) is { } refusal)
+            throw refusal;
+    }
+
+    /// <summary>Lets a change in (null) or says why not.</summary>
+    public BackendException? TryEnter(Guid session, long epoch)
+    {
+        lock (_gate)
+        {
+            if (epoch != 0)
+            {
+                if (_granting is not null || _held is not { } held || held.Epoch != epoch || held.Session != session)
+                    return Fenced(epoch);
+            }
+            else if (_granting is not null)
+            {
+                return Leased(_grantingHolder);
+            }
+            else if (_held is { } other)
+            {
+                if (!IsLapsed)
+                    return Leased(other.Holder);
+                if (TryEnd(other) is { } failure)
+                    return failure;
+            }
+
+            _running++;
+            return null;
+        }
+    }
+
+    /// <summary>A change that was let in is over.</summary>
+    public void Exit()
+    {
+        lock (_gate)
+        {
+            if (--_running == 0)
+                _drained?.TrySetResult();
+        }
+    }
+
+    /// <summary>Gives the lease, once all changes that were let in are over.</summary>
+    /// <exception cref="BackendException">Another holds it, changes do not end, or it cannot be kept.</exception>
+    public Task<long> AcquireAsync(Guid session, Guid key, string holder)
+    {
+        lock (_gate)
+        {
+            if (_granting is not null)
+                return key == _grantingKey ? _granting : Task.FromException<long>(Leased(_grantingHolder));
+            if (_held is { } held)
+            {
+                if (held.Key == key && held.Session == session)
+                {
+                    Volatile.Write(ref _seen, _clock.GetTimestamp());
+                    return Task.FromResult(held.Epoch);
+                }
+
+                if (!IsLapsed)
+                    return Task.FromException<long>(Leased(held.Holder));
+            }
+
+            _held = null;
+            _grantingKey = key;
+            _grantingHolder = holder;
+            _drained = _running == 0 ? null : new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            var granting = GrantAsync(_drained?.Task, session, key, holder);
+            if (!granting.IsCompleted)
+                _granting = granting;
+            return granting;
+        }
+    }
+
+    /// <summary>Whether the lease is still that of the session and epoch, for a while longer.</summary>
+    public bool TryRenew(Guid session, long epoch)
+    {
+        lock (_gate)
+        {
+            if (_held is not { } held || held.Epoch != epoch || held.Session != session)
+                return false;
+            Volatile.Write(ref _seen, _clock.GetTimestamp());
+            return true;
+        }
+    }
+
+    /// <summary>Gives the lease back. Of a lease that is no longer held, nothing is changed.</summary>
+    /// <exception cref="BackendException">That cannot be kept; the lease is still held.</exception>
+    public void Release(Guid session, long epoch)
+    {
+        lock (_gate)
+        {
+            if (_held is { } held && held.Epoch == epoch && held.Session == session && TryEnd(held) is { } failure)
+                throw failure;
+        }
+    }
+
+    private bool IsLapsed => _clock.GetElapsedTime(Volatile.Read(ref _seen)) > LeaseTimeout;
+
+    private static BackendException Leased(string holder)
+        => new(BackendError.Leased, $"Another writer holds the lease: {(holder.Length == 0 ? "it gave no name" : holder)}.");
+
+    private static BackendException Fenced(long epoch)
+        => new(BackendError.Fenced, $"The lease with epoch {epoch} is over; what was to be written under it is refused.");
+
+    private BackendException? TryEnd(LeaseRecord held)
+    {
+        try
+        {
+            _file.Save(held with { Session = Guid.Empty, Key = Guid.Empty });
+            _held = null;
+            return null;
+        }
+        catch (BackendException failure)
+        {
+            return failure;
+        }
+    }
+
+    private async Task<long> GrantAsync(Task? drained, Guid session, Guid key, string holder)
+    {
+        try
+        {
+            if (drained is not null)
+                await drained.WaitAsync(_drainTimeout, _clock);
+            lock (_gate)
+            {
+                var record = new LeaseRecord(_file.NextEpoch(), session, key, holder);
+                _file.Save(record);
+                Volatile.Write(ref _seen, _clock.GetTimestamp());
+                _held = record;
+                return record.Epoch;
+            }
+        }
+        catch (TimeoutException error)
+        {
+            throw new BackendException(BackendError.TimedOut, "Writes from before the lease do not end; it is not given.", error);
+        }
+        finally
+        {
+            lock (_gate)
+            {
+                _granting = null;
+                _drained = null;
+            }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+using Farspan.Backends;
+using Farspan.Wire.Protocol;
+
+namespace Farspan.Wire.Server;
+
+/// <summary>An export with its powers looked up once, and the gate to it.</summary>
+internal sealed class ServedStore
+{
+    public ServedStore(FarspanExport export, FarspanServerOptions options)
+    {
+        Export = export;
+        Backend = export.Backend;
+        IsReadOnly = export.ReadOnly || Backend.IsReadOnly;
+        Trim = IsReadOnly ? null : Backend.GetCapability<ITrim>();
+        Zero = IsReadOnly ? null : Backend.GetCapability<IZero>();
+        Extents = Backend.GetCapability<IExtentSource>();
+        var sizes = Backend.GetCapability<IBlockSizes>()?.BlockSizes ?? BlockSizes.Default;
+        Minimum = sizes.Minimum;
+        Preferred = sizes.Preferred;
+        MaximumPayload = Math.Max(sizes.Minimum, Math.Min(options.MaximumPayload, sizes.Maximum) / sizes.Minimum * sizes.Minimum);
+        Gate = new LeaseGate(new EpochFile(export.LeaseFile, options.Clock), options.Clock, options.LeaseTimeout, options.DrainTimeout);
+        Capabilities = (IsReadOnly ? WireCapabilities.ReadOnly : WireCapabilities.Leasing)
+            | (Trim is null ? 0 : WireCapabilities.Trim)
+            | (Zero is null ? 0 : WireCapabilities.Zero)
+            | (Zero?.CanZeroFast == true ? WireCapabilities.FastZero : 0)
+            | (Extents is null ? 0 : WireCapabilities.Extents)
+            | (Backend.GetCapability<IConcurrentWriters>() is null ? 0 : WireCapabilities.ConcurrentWriters);
+    }
+
+    public FarspanExport Export { get; }
+
+    public IBackend Backend { get; }
+
+    public bool IsReadOnly { get; }
+
+    public ITrim? Trim { get; }
+
+    public IZero? Zero { get; }
+
+    public IExtentSource? Extents { get; }
+
+    public int Minimum { get; }
+
+    public int Preferred { get; }
+
+    /// <summary>The longest read and write, a multiple of the minimum.</summary>
+    public int MaximumPayload { get; }
+
+    public LeaseGate Gate { get; }
+
+    public WireCapabilities Capabilities { get; }
+
+    /// <summary>Why the request is refused before anything is done, or null.</summary>
+    public string? Check(in WireFrame request, out WireStatus status)
+    {
+        status = WireStatus.Invalid;
+        bool isTransfer = request.Operation is WireOperation.Read or WireOperation.Write;
+        int expected = request.Operation == WireOperation.Write && request.Length <= MaximumPayload ? (int)request.Length : 0;
+        if (request.Operation != WireOperation.LeaseAcquire && request.PayloadLength != expected)
+            return "the payload's length is not the request's";
+        bool hasFlags = request.Operation is WireOperation.Zero or WireOperation.Extents;
+        if (request.Detail != 0 && (!hasFlags || (request.Operation == WireOperation.Zero && request.Detail > 3)))
+            return "the flags are not known";
+        if (isTransfer && request.Length > MaximumPayload)
+            return $"{request.Length} bytes are more than the {MaximumPayload} of one request";
+        bool hasRange = isTransfer || hasFlags || request.Operation == WireOperation.Trim;
+        if (!hasRange)
+            return null;
+        if (!BackendRange.Contains(Backend.Length, request.Offset, request.Length))
+            return $"{request.Length} bytes at {request.Offset} are not inside the export's {Backend.Length} bytes";
+        if ((request.Offset | request.Length) % Minimum != 0)
+            return $"offset and length must be multiples of {Minimum} bytes";
+        if (IsReadOnly && request.Operation is WireOperation.Write or WireOperation.Trim or WireOperation.Zero)
+        {
+            status = WireStatus.ReadOnly;
+            return "the export is read-only";
+        }
+
+        return null;
+    }
+}
