@@ -17,6 +17,7 @@ public sealed class FarspanClientBackend : IBackend, ITrim, IZero, IExtentSource
     private readonly WireLink _link;
     private readonly LinkSupervisor _supervisor;
     private readonly ServerHello _hello;
+    private readonly int _maximumPayload;
     private volatile bool _isDisposed;
 
     private FarspanClientBackend(WireLink link, LinkSupervisor supervisor)
@@ -24,6 +25,7 @@ public sealed class FarspanClientBackend : IBackend, ITrim, IZero, IExtentSource
         _link = link;
         _supervisor = supervisor;
         _hello = link.Hello;
+        _maximumPayload = Math.Max(_hello.MinimumBlock, Math.Min(_hello.MaximumPayload, link.Options.UnflushedBudget / 4) / _hello.MinimumBlock * _hello.MinimumBlock);
         BlockSizes = new BlockSizes(_hello.MinimumBlock, _hello.PreferredBlock, _hello.MaximumBlock);
         IsReadOnly = link.Options.ReadOnly || Has(WireCapabilities.ReadOnly);
     }
@@ -55,7 +57,7 @@ public sealed class FarspanClientBackend : IBackend, ITrim, IZero, IExtentSource
     public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         Check(offset, buffer.Length, cancellationToken);
-        if (buffer.Length > _hello.MaximumPayload)
+        if (buffer.Length > _maximumPayload)
             return InPiecesAsync(offset, buffer.Length, (at, length) => ReadAsync(at, buffer.Slice((int)(at - offset), length), cancellationToken));
         if (buffer.IsEmpty)
             return default;
@@ -149,7 +151,7 @@ public sealed class FarspanClientBackend : IBackend, ITrim, IZero, IExtentSource
     {
         Check(offset, buffer.Length, cancellationToken);
         CheckWritable();
-        if (buffer.Length > _hello.MaximumPayload)
+        if (buffer.Length > _maximumPayload)
         {
             return InPiecesAsync(
                 offset, buffer.Length, (at, length) => WriteAsync(at, buffer.Slice((int)(at - offset), length), epoch, cancellationToken));
@@ -218,7 +220,7 @@ public sealed class FarspanClientBackend : IBackend, ITrim, IZero, IExtentSource
         var running = new List<Task>();
         for (long at = offset; at < offset + length;)
         {
-            int count = (int)Math.Min(_hello.MaximumPayload, offset + length - at);
+            int count = (int)Math.Min(_maximumPayload, offset + length - at);
             running.Add(piece(at, count).AsTask());
             at += count;
         }

@@ -79,8 +79,12 @@ internal sealed class FarspanLease : ILease
             return;
         }
 
-        if (answer.Epoch != Epoch)
-            MarkLost();
+        if (answer.Epoch == Epoch)
+            return;
+        MarkLost();
+        var release = _link.Rent();
+        release.Prepare(WireOperation.LeaseRelease, 0, 0, answer.Epoch);
+        await _link.SubmitOn(lane, release);
     }
 
     private async Task RenewAsync()

@@ -152,34 +152,33 @@ internal sealed partial class WireLink
     /// <summary>Flushes so that kept writes may go. Never throws. Not under the gate.</summary>
     private async Task MakeRoomAsync()
     {
-        Exception? failure = null;
-        try
+        bool again = true;
+        while (again)
         {
-            var request = Rent();
-            request.Prepare(WireOperation.Flush, 0, 0, epoch: 0);
-            await Submit(request, CancellationToken.None);
-        }
-        catch (Exception error)
-        {
-            failure = error;
-        }
-
-        List<WireLane>? toPump = null;
-        lock (Gate)
-        {
-            _isMakingRoom = false;
-            if (failure is null)
+            Exception? failure = null;
+            try
             {
-                toPump = ServeRoom();
+                var request = Rent();
+                request.Prepare(WireOperation.Flush, 0, 0, epoch: 0);
+                await Submit(request, CancellationToken.None);
             }
-            else
+            catch (Exception error)
             {
-                foreach (var request in _roomWaiting.ToList())
+                failure = error;
+            }
+
+            List<WireLane>? toPump;
+            lock (Gate)
+            {
+                foreach (var request in failure is null ? [] : _roomWaiting.ToList())
                     DecideHeld(request, failure);
+                toPump = ServeRoom();
+                _isMakingRoom = false;
+                again = failure is null && MustMakeRoom();
             }
-        }
 
-        toPump?.ForEach(static lane => lane.Sender.Pump());
+            toPump?.ForEach(static lane => lane.Sender.Pump());
+        }
     }
 
     private async Task PingAsync(WireLane lane)

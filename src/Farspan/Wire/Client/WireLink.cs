@@ -66,9 +66,9 @@ internal sealed partial class WireLink(FarspanClientOptions options, ServerHello
         var task = request.Task;
         lock (Gate)
         {
-            Admit(request);
             if (request.Operation == WireOperation.Flush && _lostWrites is not null)
                 throw _lostWrites;
+            Admit(request);
             request.Mark = Log.Mark;
             lane = Dispatch(request);
         }

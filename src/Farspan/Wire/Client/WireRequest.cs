@@ -52,8 +52,6 @@ internal sealed class WireRequest : IValueTaskSource
     /// <summary>For a flush: how many writes were acknowledged when it was called.</summary>
     public long Mark { get; set; }
 
-    /// <summary>For a flush: whether the link called it itself, to make room.</summary>
-    public bool IsForRoom { get; set; }
 
     /// <summary>Whether it belongs to one connection: it writes again, or asks for a sign of life. It fails with the connection.</summary>
     public bool FailsOnLoss { get; set; }
@@ -128,6 +126,6 @@ internal sealed class WireRequest : IValueTaskSource
         Answer = null;
         Failure = null;
         Mark = 0;
-        IsForRoom = FailsOnLoss = IsDecided = false;
+        FailsOnLoss = IsDecided = false;
     }
 }

@@ -7,7 +7,7 @@ namespace Farspan.Wire.Server;
 
 /// <summary>
 /// Where the last lease of an export is kept, so that epochs rise across restarts and a holder keeps its lease over one. Two slots are written
-/// in turn, each with a checksum: a torn write leaves the other. Without a file, epochs start at the clock's milliseconds, which are past
+/// in turn, each with a checksum: a torn write leaves the other. Without a file, epochs start at the clock's microseconds, which are past
 /// those of an earlier run. Not thread-safe.
 /// <code>
 /// each slot of 512 bytes:
@@ -40,7 +40,8 @@ internal sealed class EpochFile
                 _nextSlot = 1 - slot;
             }
 
-            if (Last is null && bytes.Length > 0)
+            // A first write that was torn was never answered; from the second on, one slot is whole.
+            if (Last is null && bytes.Length > SlotSize)
                 throw new BackendException(BackendError.Corrupt, $"{path} holds no lease that can be read; delete it only when no older writer can still be running.");
         }
         catch (Exception error) when (FileErrors.IsFileError(error))
@@ -53,7 +54,7 @@ internal sealed class EpochFile
     public LeaseRecord? Last { get; private set; }
 
     /// <summary>An epoch above all before.</summary>
-    public long NextEpoch() => Last is { } last ? last.Epoch + 1 : _clock.GetUtcNow().ToUnixTimeMilliseconds();
+    public long NextEpoch() => Last is { } last ? last.Epoch + 1 : (_clock.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond;
 
     /// <summary>Keeps the lease; durable when it returns.</summary>
     /// <exception cref="BackendException">It cannot be written; nothing has changed.</exception>

@@ -151,6 +151,16 @@ internal sealed class LeaseGate
         }
     }
 
+    /// <summary>The client has taken its leave: what it still holds is given back.</summary>
+    public void EndSession(Guid session)
+    {
+        lock (_gate)
+        {
+            if (_held is { } held && held.Session == session)
+                _ = TryEnd(held);
+        }
+    }
+
     private bool IsLapsed => _clock.GetElapsedTime(Volatile.Read(ref _seen)) > LeaseTimeout;
 
     private static BackendException Leased(string holder)

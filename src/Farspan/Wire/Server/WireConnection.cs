@@ -225,7 +225,12 @@ internal sealed class WireConnection : IDisposable
 
             _head += WireFrame.Size;
             if (request.Operation == WireOperation.Goodbye)
+            {
+                if (Place == 0)
+                    store.Gate.EndSession(Session);
                 return;
+            }
+
             if (!HasRoom() || _outbox.HasFailed || !TryServe(request, requests))
             {
                 _reason ??= "it ended within a request";
