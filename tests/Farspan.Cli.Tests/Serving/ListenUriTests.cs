@@ -11,9 +11,12 @@ public sealed class ListenUriTests
     [InlineData("nbd://127.0.0.1", "nbd://127.0.0.1:10809/")]
     [InlineData("nbd://[::1]:5", "nbd://[::1]:5/")]
     [InlineData("nbd+unix:///?socket=/tmp/a b", "nbd+unix:///?socket=/tmp/a%20b")]
+    [InlineData("farspan://127.0.0.1", "farspan://127.0.0.1:10900/")]
+    [InlineData("farspan+unix:///?socket=/tmp/s", "farspan+unix:///?socket=/tmp/s")]
     public Task Listener_HasAUriForClients(string listen, string forClients)
     {
-        Assert.Equal(forClients, ListenUri.ForClient(ListenUri.Parse(listen).Endpoint, "", tls: false));
+        var parsed = ListenUri.Parse(listen);
+        Assert.Equal(forClients, ListenUri.ForClient(parsed.Endpoint, "", tls: false, parsed.IsFarspan));
         return Task.CompletedTask;
     }
 
@@ -26,6 +29,7 @@ public sealed class ListenUriTests
 
     [Theory(Timeout = 60_000)]
     [InlineData("nbd://0.0.0.0:1", false)]
+    [InlineData("farspan://0.0.0.0:1", false)]
     [InlineData("nbd://127.0.0.1:1", true)]
     [InlineData("nbd://localhost:1", true)]
     [InlineData("nbd+unix:///?socket=/tmp/s", true)]
