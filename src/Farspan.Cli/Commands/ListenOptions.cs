@@ -28,6 +28,8 @@ internal sealed class ListenOptions
     public (IReadOnlyList<ListenUri> Listen, NbdServerTls? Tls) Read(ParseResult result)
     {
         IReadOnlyList<ListenUri> listen = [.. (result.GetValue(_listen) ?? []).Select(ListenUri.Parse)];
+        if (listen.FirstOrDefault(static uri => uri.IsFarspan) is { } own)
+            throw new FormatException($"{own.Text}: a mount is served to NBD clients; give nbd://ADDRESS:PORT or nbd+unix:///?socket=PATH");
         var tls = ServeCommand.Tls(result.GetValue(_certificates), result.GetValue(_tls), result.GetValue(_verifyPeer));
         ServeSettings.Check(listen, tls, result.GetValue(_insecure));
         return (listen, tls);
