@@ -23,6 +23,7 @@ internal static class MountBackend
             {
                 Endpoint = StreamEndpoint.Unix(record.ExportSocket),
                 ReadOnly = true,
+                StateMaps = true,
                 ConnectTimeout = options.Timeout,
                 RequestTimeout = options.Timeout,
 

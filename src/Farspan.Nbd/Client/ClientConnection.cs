@@ -132,7 +132,7 @@ internal sealed partial class ClientConnection
         if (ActiveCount == 0)
             NoteSign(_options.Clock.GetTimestamp());
         var slot = _free.Pop();
-        slot.Begin(request.Command, request.Offset, request.Length, request.ExtentLimit);
+        slot.Begin(request.Command, request.Offset, request.Length, request.ExtentLimit, request.MapName);
         slot.IsActive = true;
         slot.Cookie = (++_uses << SlotBits) | (uint)slot.Index;
         slot.Request = request;

@@ -11,6 +11,8 @@ namespace Farspan.Nbd.Client;
 /// </summary>
 internal sealed class ClientHandshake
 {
+    private const int MostStateMaps = 32;
+
     private readonly NbdTransport _transport;
     private readonly NbdClientOptions _options;
     private OptionChannel _channel;
@@ -43,10 +45,19 @@ internal sealed class ClientHandshake
         if (!handshake.KnowsOptions)
             return handshake.EnterByName();
         handshake.AgreeOnReplies();
-        uint? context = handshake.SetAllocationContext(options.ExportName);
+        var (allocation, maps) = handshake.SetContexts(options.ExportName, options.StateMaps);
         if (handshake.TryGo(NbdOption.Go, options.ExportName, [NbdInfo.BlockSize]) is { } answer)
-            return answer.Export with { StructuredReplies = handshake.StructuredReplies, ExtendedHeaders = handshake.ExtendedHeaders, AllocationContext = context };
-        return handshake.EnterByName() with { AllocationContext = context };
+        {
+            return answer.Export with
+            {
+                StructuredReplies = handshake.StructuredReplies,
+                ExtendedHeaders = handshake.ExtendedHeaders,
+                AllocationContext = allocation,
+                StateMaps = maps,
+            };
+        }
+
+        return handshake.EnterByName() with { AllocationContext = allocation, StateMaps = maps };
     }
 
     /// <summary>Exchanges greetings and, where it was asked for, goes over to TLS.</summary>
@@ -84,21 +95,34 @@ internal sealed class ClientHandshake
         StructuredReplies = ExtendedHeaders || TryAgree(NbdOption.StructuredReply);
     }
 
-    /// <summary>Asks to be told allocation; null where the server cannot.</summary>
-    public uint? SetAllocationContext(string export)
+    /// <summary>Asks to be told allocation, and the maps of states where they are wanted; what the server does not have is left out.</summary>
+    public (uint? Allocation, IReadOnlyList<(string Name, uint Id)> StateMaps) SetContexts(string export, bool wantsStateMaps)
     {
         if (!StructuredReplies)
-            return null;
-        uint? id = null;
-        Context(NbdOption.SetMetaContext, export, [NbdConstants.BaseAllocation], (contextId, name) =>
+            return (null, []);
+        var queries = new List<string> { NbdConstants.BaseAllocation };
+        if (wantsStateMaps)
         {
-            if (name != NbdConstants.BaseAllocation)
+            Context(NbdOption.ListMetaContext, export, [NbdConstants.StateMapPrefix], (_, name) =>
+            {
+                bool isMap = name.Length is > 10 and <= 74 && name.StartsWith(NbdConstants.StateMapPrefix, StringComparison.Ordinal);
+                if (isMap && queries.Count <= MostStateMaps && !queries.Contains(name))
+                    queries.Add(name);
+            });
+        }
+
+        var told = new List<(string Name, uint Id)>();
+        Context(NbdOption.SetMetaContext, export, [.. queries], (id, name) =>
+        {
+            if (!queries.Contains(name))
                 throw NbdFailure.Protocol("it selected a metadata context that was not asked for");
-            if (id is not null)
+            if (told.Exists(context => context.Name == name || context.Id == id))
                 throw NbdFailure.Protocol("it selected a metadata context twice");
-            id = contextId;
+            told.Add((name, id));
         });
-        return id;
+        return (
+            told.Where(context => context.Name == NbdConstants.BaseAllocation).Select(context => (uint?)context.Id).FirstOrDefault(),
+            [.. told.Where(context => context.Name != NbdConstants.BaseAllocation).Select(context => (context.Name[NbdConstants.StateMapPrefix.Length..], context.Id))]);
     }
 
     /// <summary>The names of the metadata contexts that the server has for an export.</summary>

@@ -16,6 +16,9 @@ internal sealed record ExportDescription
     /// <summary>The id that the server gave <c>base:allocation</c>; null where it does not tell allocation.</summary>
     public uint? AllocationContext { get; init; }
 
+    /// <summary>The maps of states that were agreed, by their names, and the ids that the server gave them; at most 32.</summary>
+    public IReadOnlyList<(string Name, uint Id)> StateMaps { get; init; } = [];
+
     /// <summary>Bytes; 1 where the server said nothing.</summary>
     public int MinimumBlock { get; init; } = 1;
 
@@ -41,6 +44,8 @@ internal sealed record ExportDescription
             return $"it does not offer {missing} any more";
         if (MinimumBlock > before.MinimumBlock || MaximumBlock < before.MaximumBlock)
             return "its block sizes are narrower now";
+        if (before.StateMaps.Any(map => StateMaps.All(other => other.Name != map.Name)))
+            return "it does not tell all its maps of states any more";
         return before.AllocationContext is not null && AllocationContext is null ? "it does not tell its allocation any more" : null;
     }
 }

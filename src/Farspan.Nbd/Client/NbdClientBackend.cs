@@ -10,7 +10,7 @@ namespace Farspan.Nbd.Client;
 /// <para>A server with a minimum block size above 1 takes only multiples of it: wrap this in an arbitrary access stage then, as opening by
 /// URI does.</para>
 /// </remarks>
-public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IBlockSizes, IConcurrentWriters
+public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IBlockSizes, IConcurrentWriters, IStateMaps
 {
     /// <summary>The longest trim or zero request: short enough to be done within a time-out by a server that writes zeroes out.</summary>
     private const long MaximumRange = 64 << 20;
@@ -30,6 +30,7 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
         var export = connection.Export;
         int maximum = (int)Math.Min(export.MaximumBlock, (uint)options.MaximumRequestLength);
         _part = Math.Max(export.MinimumBlock, maximum / export.MinimumBlock * export.MinimumBlock);
+        MapNames = [.. export.StateMaps.Select(map => map.Name)];
         BlockSizes = new BlockSizes(export.MinimumBlock, export.PreferredBlock, int.MaxValue / export.MinimumBlock * export.MinimumBlock);
     }
 
@@ -41,6 +42,10 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
 
     /// <inheritdoc/>
     public BlockSizes BlockSizes { get; }
+
+    /// <inheritdoc/>
+    /// <remarks>Empty unless <see cref="NbdClientOptions.StateMaps"/> asks for them and the server has some.</remarks>
+    public IReadOnlyList<string> MapNames { get; }
 
     /// <inheritdoc/>
     bool IZero.CanZeroFast => _link.Export.Can(NbdTransmissionFlags.SendFastZero);
@@ -124,6 +129,25 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
     }
 
     /// <inheritdoc/>
+    public async ValueTask ListStatesAsync(
+        string mapName, long offset, long length, int limit, ICollection<StateRun> runs, CancellationToken cancellationToken = default)
+    {
+        Check(offset, length);
+        ArgumentOutOfRangeException.ThrowIfLessThan(limit, 1);
+        ArgumentNullException.ThrowIfNull(runs);
+        if (!MapNames.Contains(mapName))
+            throw new ArgumentException($"{_options.Name} has no map '{mapName}'.", nameof(mapName));
+        if (length == 0)
+            return;
+        var found = new List<Extent>();
+        var request = _link.Rent();
+        request.PrepareStatus(offset, Math.Min(length, MaximumStatusRange), limit, found, mapName);
+        await _link.RunAsync(request, only: null, cancellationToken);
+        foreach (var run in found)
+            runs.Add(new StateRun(run.Offset, run.Length, (uint)run.Kind));
+    }
+
+    /// <inheritdoc/>
     public TCapability? GetCapability<TCapability>()
         where TCapability : class
     {
@@ -132,6 +156,7 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
             || (typeof(TCapability) == typeof(ITrim) && export.Can(NbdTransmissionFlags.SendTrim) && !IsReadOnly)
             || (typeof(TCapability) == typeof(IZero) && export.Can(NbdTransmissionFlags.SendWriteZeroes) && !IsReadOnly)
             || (typeof(TCapability) == typeof(IExtentSource) && export.AllocationContext is not null)
+            || (typeof(TCapability) == typeof(IStateMaps) && MapNames.Count > 0)
             || (typeof(TCapability) == typeof(IConcurrentWriters) && _link.CanMultiConnect);
         return has ? this as TCapability : null;
     }

@@ -59,6 +59,12 @@ public sealed record NbdClientOptions
     /// </summary>
     public long UnflushedBudget { get; init; } = 64 << 20;
 
+    /// <summary>
+    /// Ask the server for its maps of states (contexts <c>x-farspan:NAME</c>) beside allocation; then <see cref="IStateMaps"/> tells them. Costs a
+    /// round trip for each connection, and makes every answer about extents longer. Default: false.
+    /// </summary>
+    public bool StateMaps { get; init; }
+
     /// <summary>The clock. Default: the system's.</summary>
     public TimeProvider Clock { get; init; } = TimeProvider.System;
 

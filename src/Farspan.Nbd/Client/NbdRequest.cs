@@ -31,6 +31,9 @@ internal sealed class NbdRequest(NbdLink link) : IValueTaskSource
 
     public int ExtentLimit { get; private set; }
 
+    /// <summary>The map of states that BLOCK_STATUS asks for; null for allocation.</summary>
+    public string? MapName { get; private set; }
+
     /// <summary>Order of the calls; what is sent again after a loss goes in this order.</summary>
     public long Sequence { get; set; }
 
@@ -90,11 +93,12 @@ internal sealed class NbdRequest(NbdLink link) : IValueTaskSource
         Payload = payload;
     }
 
-    public void PrepareStatus(long offset, long length, int limit, List<Extent> extents)
+    public void PrepareStatus(long offset, long length, int limit, List<Extent> extents, string? mapName = null)
     {
         Prepare(NbdCommand.BlockStatus, NbdCommandFlags.None, offset, length);
         Extents = extents;
         ExtentLimit = limit;
+        MapName = mapName;
     }
 
     /// <summary>Lets the token end the wait. Called by the caller, once, after the request was submitted and before he sees the task.</summary>
@@ -153,6 +157,7 @@ internal sealed class NbdRequest(NbdLink link) : IValueTaskSource
         Payload = default;
         Extents = null;
         ExtentLimit = 0;
+        MapName = null;
         MetLoss = false;
         IsForRoom = false;
         FailsOnLoss = false;

@@ -192,14 +192,10 @@ internal sealed class ReplyReader(WireReader wire, IReplyTarget target, ExportDe
             throw NbdFailure.Protocol($"it answered {slot.Command} with a block status");
         if (length < (ulong)(headerLength + entryLength) || length > MaximumStatusLength || (length - (ulong)headerLength) % (ulong)entryLength != 0)
             throw NbdFailure.Protocol($"a block status has {length} bytes");
-        if (slot.HasStatus)
-            throw NbdFailure.Protocol("it sent the block status of one context twice");
-        slot.HasStatus = true;
         long entries = ((long)length - headerLength) / entryLength;
         var head = wire.Take(headerLength);
         uint context = BinaryPrimitives.ReadUInt32BigEndian(head);
-        if (context != export.AllocationContext)
-            throw NbdFailure.Protocol($"it sent the block status of context {context}, which was not agreed");
+        bool isWanted = NoteContext(slot, context);
         if (export.ExtendedHeaders && BinaryPrimitives.ReadUInt32BigEndian(head[4..]) != entries)
             throw NbdFailure.Protocol("a block status holds another number of entries than it says");
         long position = slot.Offset;
@@ -216,9 +212,31 @@ internal sealed class ReplyReader(WireReader wire, IReplyTarget target, ExportDe
 
             // The last entry may reach past the range, but not by so much that the sum overflows. Bits that are not known say nothing.
             long inside = Math.Min((long)count, end - position);
-            slot.AddExtent(position, inside, (ExtentKind)(flags & 3));
+            if (isWanted)
+                slot.AddExtent(position, inside, (ExtentKind)(slot.MapName is null ? flags & 3 : flags & uint.MaxValue));
             position += inside;
         }
+    }
+
+    /// <summary>Notes that the status of a context comes; whether it is the one that was asked for.</summary>
+    private bool NoteContext(ReplySlot slot, uint context)
+    {
+        int map = -1;
+        for (int i = 0; i < export.StateMaps.Count; i++)
+        {
+            if (export.StateMaps[i].Id == context)
+                map = i;
+        }
+
+        if (map < 0 && context != export.AllocationContext)
+            throw NbdFailure.Protocol($"it sent the block status of context {context}, which was not agreed");
+        ulong bit = 1UL << (map + 1);
+        if ((slot.ToldContexts & bit) != 0)
+            throw NbdFailure.Protocol("it sent the block status of one context twice");
+        slot.ToldContexts |= bit;
+        bool isWanted = slot.MapName == (map < 0 ? null : export.StateMaps[map].Name);
+        slot.HasStatus |= isWanted;
+        return isWanted;
     }
 
     private void ReadError(ReplySlot slot, ChunkHeader header)

@@ -41,7 +41,14 @@ internal sealed class ReplySlot(int index)
     /// <summary>Whether a chunk of a structured reply came.</summary>
     public bool HasChunk { get; set; }
 
+    /// <summary>Whether the status that was asked for came.</summary>
     public bool HasStatus { get; set; }
+
+    /// <summary>Whose status came, a bit for each context: allocation, then the maps of states.</summary>
+    public ulong ToldContexts { get; set; }
+
+    /// <summary>The map of states that was asked for, whose flags then stand for the kinds of <see cref="Extents"/>; null for allocation.</summary>
+    public string? MapName { get; private set; }
 
     /// <summary>The first error that the reply told; Ok where none.</summary>
     public NbdErrno Error { get; private set; }
@@ -53,7 +60,7 @@ internal sealed class ReplySlot(int index)
     public int ExtentLimit { get; private set; }
 
     /// <summary>Makes the slot ready for the reply to a request.</summary>
-    public void Begin(NbdCommand command, long offset, long length, int extentLimit)
+    public void Begin(NbdCommand command, long offset, long length, int extentLimit, string? mapName = null)
     {
         Command = command;
         Offset = offset;
@@ -62,6 +69,8 @@ internal sealed class ReplySlot(int index)
         Coverage.Reset(command == NbdCommand.Read ? length : 0);
         HasChunk = false;
         HasStatus = false;
+        ToldContexts = 0;
+        MapName = mapName;
         Error = NbdErrno.Ok;
         ErrorText = "";
         _extents.Clear();

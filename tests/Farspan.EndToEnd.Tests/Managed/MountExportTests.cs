@@ -58,6 +58,27 @@ public sealed class MountExportTests
         Assert.Empty(farspan.Leftovers());
     }
 
+    [RequiresFact("fuse", "nbdinfo", "dd")]
+    public async Task MountServedOn_TellsTheMapsOfTheMount()
+    {
+        using var directory = new TemporaryDirectory();
+        var farspan = new FarspanProcess(directory);
+        await ManagedMountTests.WriteRandomAsync(directory["disk"], 1 << 20);
+        await farspan.OkAsync(["mount", "file:disk", "f", .. s_lazy]);
+        await ManagedMountTests.ZeroAsync(directory["f"], 32);
+        await using (await farspan.ServeAsync("mount:f", "--listen", "nbd+unix:///?socket=again.sock"))
+        {
+            string uri = $"nbd+unix:///?socket={directory["again.sock"]}";
+            using var dirty = JsonDocument.Parse(await PeerProcess.RunOkAsync("nbdinfo", ["--map=x-farspan:dirty", "--json", uri]));
+            Assert.Contains(dirty.RootElement.EnumerateArray(), run => run.GetProperty("type").GetInt32() == 1);
+            using var local = JsonDocument.Parse(await PeerProcess.RunOkAsync("nbdinfo", ["--map=x-farspan:local", "--json", uri]));
+            Assert.Equal([0, 1], local.RootElement.EnumerateArray().Select(run => run.GetProperty("type").GetInt32()).Distinct().Order());
+        }
+
+        await farspan.OkAsync("umount", "f");
+        Assert.Empty(farspan.Leftovers());
+    }
+
     [RequiresFact("fuse")]
     public async Task ListenerForOtherMachines_NeedsTlsOrInsecure_AndOneInUseLeavesNothing()
     {
