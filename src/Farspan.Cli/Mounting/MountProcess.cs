@@ -171,7 +171,9 @@ internal sealed class MountProcess : IAsyncDisposable
             }
             catch (Exception error)
             {
-                failure = failure is null ? error : new MountException($"{failure.Message} {error.Message}", error);
+                // That the last flush failed as well says nothing more.
+                bool isSame = failure?.Message.StartsWith("The last flush ", StringComparison.Ordinal) ?? true;
+                failure = isSame ? error : new MountException($"{failure!.Message} {error.Message}", error);
             }
         }
 
@@ -213,7 +215,7 @@ internal sealed class MountProcess : IAsyncDisposable
         string kept = report.KeptIn is { } cache
             ? $"they are kept in {cache}, and the next 'farspan mount {_record.Remote} {_record.Target} --cache {cache}' pushes them"
             : "they are lost, for the cache was in memory";
-        return $"{ByteSize.Format(report.UnpushedBytes)} ({report.UnpushedBytes} bytes) were not pushed, {kept}{(report.Error is null ? "" : $": {report.Error.Message}")}";
+        return $"{ByteSize.Format(report.UnpushedBytes)} ({report.UnpushedBytes} bytes) were not pushed; {kept}{(report.Error is null ? "" : $": {report.Error.Message}")}";
     }
 
     // However much is dirty, it takes the time that it takes: the steps that follow have little left to do in the time that each has.
@@ -235,7 +237,9 @@ internal sealed class MountProcess : IAsyncDisposable
         if (Managed is not { } managed)
             return null;
         long total = Dirty(managed);
-        return ProgressLine.Start(Console.Error, _settings.Progress, "push", total, () => total - Dirty(managed));
+        long before = managed.Status.PushedBytes;
+        return ProgressLine.Start(
+            Console.Error, _settings.Progress, "push", total, () => Math.Max(total - Dirty(managed), managed.Status.PushedBytes - before));
     }
 
     private static long Dirty(ManagedBackend managed) => managed.Status is var status ? status.DirtyBytes + status.DirtyZeroBytes : 0;

@@ -2,7 +2,7 @@ using Farspan.Cli.Terminal;
 
 namespace Farspan.Cli.Mounting;
 
-/// <summary>Looks at what a mount has still to push while somebody waits for its end: shows it, and tells when it gets less.</summary>
+/// <summary>Looks at what a mount pushes while somebody waits for its end: shows it, and tells when it gets on.</summary>
 internal sealed class PushWatch : IAsyncDisposable
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromMilliseconds(500);
@@ -13,9 +13,9 @@ internal sealed class PushWatch : IAsyncDisposable
     private readonly Action _advanced;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
-    private long _left;
+    private long _done;
 
-    /// <summary>Begins to look. <paramref name="advanced"/> is called from another thread each time that less is left.</summary>
+    /// <summary>Begins to look. <paramref name="advanced"/> is called from another thread each time that more is pushed.</summary>
     public PushWatch(MountRecord record, TextWriter output, ProgressMode mode, Action advanced)
     {
         _record = record;
@@ -38,15 +38,17 @@ internal sealed class PushWatch : IAsyncDisposable
         ProgressLine? line = null;
         try
         {
-            long total = 0;
+            var first = await MountInquiry.AskAsync(_record, _stop.Token);
+            long total = first.DirtyBytes ?? 0;
+            if (total > 0)
+                line = ProgressLine.Start(_output, _mode, "push", total, () => Interlocked.Read(ref _done));
             while (true)
             {
-                long left = (await MountInquiry.AskAsync(_record, _stop.Token)).DirtyBytes ?? 0;
-                if (left < Interlocked.Exchange(ref _left, left))
+                // What is sent counts, though all of it is dirty until the flush that follows.
+                var now = await MountInquiry.AskAsync(_record, _stop.Token);
+                long done = Math.Max(total - (now.DirtyBytes ?? total), (now.PushedBytes ?? 0) - (first.PushedBytes ?? 0));
+                if (done > Interlocked.Exchange(ref _done, done))
                     _advanced();
-                total = Math.Max(total, left);
-                if (total > 0)
-                    line ??= ProgressLine.Start(_output, _mode, "push", total, () => total - Interlocked.Read(ref _left));
                 await Task.Delay(s_interval, _stop.Token);
             }
         }

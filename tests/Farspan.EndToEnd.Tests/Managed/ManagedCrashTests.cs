@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json;
 using Farspan.EndToEnd.Tests.Cli;
 using Farspan.TestKit;
+using Farspan.TestKit.Peers;
 using Xunit;
 
 namespace Farspan.EndToEnd.Tests.Managed;
@@ -60,6 +61,22 @@ public sealed class ManagedCrashTests
         await farspan.OkAsync(["mount", served.Uri, "f", .. s_keep]);
         await farspan.OkAsync("umount", "f");
         Assert.Equal(-1, (await ManagedMountTests.ReadAsync(served["disk"], 9 * 4096, 4096)).AsSpan().IndexOfAnyExcept((byte)0));
+    }
+
+    [RequiresFact("fuse", "dd")]
+    public async Task ServerGone_WithoutACacheDirectory_UmountSaysOnceWhatIsLost()
+    {
+        using var directory = new TemporaryDirectory();
+        var farspan = new FarspanProcess(directory);
+        await using var served = await ServedExport.StartAsync("unix", "memory:1MiB");
+        await farspan.OkAsync(
+            "mount", served.Uri, "f", "--push-interval", "1h", "--timeout", "1s", "--outage-timeout", "1s", "--close-timeout", "1s");
+        await PeerProcess.RunOkAsync("dd", ["if=/dev/zero", $"of={directory["f"]}", "bs=4096", "count=1", "conv=notrunc", "status=none"]);
+        await served.KillAsync();
+        string line = await farspan.FailsAsync(1, "umount", "f");
+        Assert.Contains("(4096 bytes) were not pushed; they are lost", line);
+        Assert.Equal(2, line.Split("does not answer").Length);
+        Assert.Empty(farspan.Leftovers());
     }
 
     private static async Task MountAndKillAsync(FarspanProcess farspan, TemporaryDirectory directory)
