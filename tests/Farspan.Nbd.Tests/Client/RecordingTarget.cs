@@ -9,9 +9,9 @@ internal sealed class RecordingTarget : IReplyTarget
     private readonly ReplySlot _slot = new(0);
     private bool _isOpen = true;
 
-    public RecordingTarget(ulong cookie, NbdCommand command, long offset, long length, int extentLimit = 0)
+    public RecordingTarget(ulong cookie, NbdCommand command, long offset, long length, int extentLimit = 0, string? mapName = null)
     {
-        _slot.Begin(command, offset, length, extentLimit);
+        _slot.Begin(command, offset, length, extentLimit, mapName);
         _slot.Cookie = cookie;
         Buffer = new byte[command == NbdCommand.Read ? length : 0];
     }
