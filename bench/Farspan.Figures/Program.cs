@@ -3,7 +3,7 @@ using Farspan.Figures;
 // usage: Farspan.Figures FARSPAN PEERS_DIRECTORY OUTPUT [ROUNDS [SECONDS [FIGURE...]]]; bench/run calls it.
 if (args.Length < 3)
 {
-    await Console.Error.WriteLineAsync("usage: bench/run [ROUNDS [SECONDS [nbd|fuse ...]]]");
+    await Console.Error.WriteLineAsync("usage: bench/run [ROUNDS [SECONDS [nbd|fuse|wire ...]]]");
     return 2;
 }
 
@@ -27,7 +27,8 @@ try
         {
             "nbd" => NbdFigure.RunAsync(options),
             "fuse" => FuseFigure.RunAsync(options),
-            _ => throw new ArgumentException($"'{figure}' is no figure; there are nbd and fuse."),
+            "wire" => WireFigure.RunAsync(options),
+            _ => throw new ArgumentException($"'{figure}' is no figure; there are nbd, fuse and wire."),
         });
     }
 
