@@ -41,7 +41,7 @@ public sealed class ReconnectTests
         var counting = new CountingBackend(1 << 20);
         await using var host = new WireHost(counting);
         var line = new BreakableConnector(host.Options.Endpoint);
-        await using var client = await FarspanClientBackend.ConnectAsync(host.Options with { Connector = line.Connect });
+        await using var client = await FarspanClientBackend.ConnectAsync(host.Options with { Connector = line.Connect, Connections = 1 });
         for (int i = 0; i < 50; i++)
             await client.WriteAsync(i * 4096, new byte[4096]);
         line.Break();

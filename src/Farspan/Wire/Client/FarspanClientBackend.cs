@@ -14,6 +14,9 @@ namespace Farspan.Wire.Client;
 /// </remarks>
 public sealed class FarspanClientBackend : IBackend, ITrim, IZero, IExtentSource, IBlockSizes, IConcurrentWriters, ILeasing
 {
+    /// <summary>What is longer goes in pieces, which stay in the processor's cache between a copy and a checksum, and on all connections.</summary>
+    private const int LargestPiece = 256 << 10;
+
     private readonly WireLink _link;
     private readonly LinkSupervisor _supervisor;
     private readonly ServerHello _hello;
@@ -25,7 +28,7 @@ public sealed class FarspanClientBackend : IBackend, ITrim, IZero, IExtentSource
         _link = link;
         _supervisor = supervisor;
         _hello = link.Hello;
-        _maximumPayload = Math.Max(_hello.MinimumBlock, Math.Min(_hello.MaximumPayload, link.Options.UnflushedBudget / 4) / _hello.MinimumBlock * _hello.MinimumBlock);
+        _maximumPayload = Math.Max(_hello.MinimumBlock, Math.Min(_hello.MaximumPayload, LargestPiece) / _hello.MinimumBlock * _hello.MinimumBlock);
         BlockSizes = new BlockSizes(_hello.MinimumBlock, _hello.PreferredBlock, _hello.MaximumBlock);
         IsReadOnly = link.Options.ReadOnly || Has(WireCapabilities.ReadOnly);
     }

@@ -34,8 +34,10 @@ public sealed record FarspanClientOptions
     /// <summary>Time that closing waits for requests that are running. Default: 10 s. Not negative.</summary>
     public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(10);
 
-    /// <summary>Connections, as far as the server allows. Default: 1, which a local server fills; more for wide and far ones. From 1 to 16.</summary>
-    public int Connections { get; init; } = 1;
+    /// <summary>
+    /// Connections, as far as the server allows. Default: 2: short requests go over the first while it has places, long ones over all. From 1 to 16.
+    /// </summary>
+    public int Connections { get; init; } = 2;
 
     /// <summary>Requests in flight on each connection, as far as the server allows. Default: 64. From 1 to 1024.</summary>
     public int RequestsPerConnection { get; init; } = 64;

@@ -49,6 +49,8 @@ internal sealed partial class WireLink
         }
     }
 
+    private const int LongestTogether = 32 << 10;
+
     private long DeadlineFromNow()
         => Options.Clock.GetTimestamp() + (long)(Options.RequestTimeout.TotalSeconds * Options.Clock.TimestampFrequency);
 
@@ -75,10 +77,13 @@ internal sealed partial class WireLink
         WireLane? best = null;
         if (_isUp && _waiting.Count == 0)
         {
+            // Short requests go together, as many as there are in one send; long ones spread.
             foreach (var lane in _lanes)
             {
                 if (lane.FreeCount > (best?.FreeCount ?? 0))
                     best = lane;
+                if (best is not null && request.Length <= LongestTogether)
+                    break;
             }
         }
 
