@@ -35,7 +35,7 @@ var cache = await DirectoryChunkCache.OpenAsync(new DirectoryCacheOptions
 });
 await using var mount = await ManagedBackend.OpenAsync(remote, cache, options);
 using var journal = new FileStream(log, FileMode.Append, FileAccess.Write, FileShare.Read, bufferSize: 0);
-_ = EndWithTheTestAsync();
+_ = Task.Run(EndWithTheTestAsync);
 Console.WriteLine("ready");
 await Task.WhenAll(Enumerable.Range(0, SlotPattern.WriterCount).Select(writer => Task.Run(() => WriteAsync(writer))));
 
@@ -56,6 +56,7 @@ async Task WriteAsync(int writer)
     }
 }
 
+// Console.In reads on the calling thread, also by its asynchronous methods.
 async Task EndWithTheTestAsync()
 {
     await Console.In.ReadToEndAsync();

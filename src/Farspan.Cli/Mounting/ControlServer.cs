@@ -43,7 +43,7 @@ internal sealed class ControlServer : IAsyncDisposable
         return new ControlServer(listener, handle);
     }
 
-    /// <summary>Asks the process that listens on a path; null where none does.</summary>
+    /// <summary>Asks the process that listens on a path; null where none does, or it stopped listening before it took the request.</summary>
     /// <exception cref="IOException">It went away before it answered.</exception>
     public static async Task<ControlReply?> AskAsync(string path, ControlRequest request, CancellationToken cancellationToken)
     {
@@ -65,6 +65,11 @@ internal sealed class ControlServer : IAsyncDisposable
             string line = await reader.ReadLineAsync(cancellationToken)
                 ?? throw new IOException("The mount's process went away before it answered; its log may say why.");
             return JsonSerializer.Deserialize(line, CliJson.Shapes.ControlReply);
+        }
+        catch (IOException error) when (error.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionReset or SocketError.Shutdown })
+        {
+            // A caller who still waited to be let in when the mount's process closed its socket.
+            return null;
         }
         catch (JsonException error)
         {

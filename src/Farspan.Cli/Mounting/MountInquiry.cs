@@ -37,7 +37,7 @@ internal static class MountInquiry
             var reply = await ControlServer.AskAsync(record.ControlSocket, new ControlRequest(ControlRequest.Status), patience.Token);
             return reply?.Status ?? MountReport.Of(record, "closing");
         }
-        catch (Exception error) when (error is IOException or OperationCanceledException && !cancellationToken.IsCancellationRequested)
+        catch (Exception error) when (error is IOException || (error is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
             return MountReport.Of(record, "silent");
         }
