@@ -249,7 +249,7 @@ internal sealed class MountProcess : IAsyncDisposable
         try
         {
             return new FileStream(
-                Path.ChangeExtension(draft.ControlSocket, ".lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+                draft.LockFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
         }
         catch (IOException) when (MountRecord.Find(Path.GetDirectoryName(draft.ControlSocket)!, draft.Target) is { } other)
         {

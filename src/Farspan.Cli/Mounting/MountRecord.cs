@@ -77,6 +77,23 @@ internal sealed record MountRecord(string Target, string Path, string Remote, bo
             File.Delete(Log);
     }
 
+    /// <summary>Removes the lock file that a process which died has left, unless another process holds it by now.</summary>
+    public void RemoveLock()
+    {
+        try
+        {
+            new FileStream(LockFile, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose).Dispose();
+        }
+        catch (IOException)
+        {
+            // Somebody mounts there again.
+        }
+    }
+
+    /// <summary>Held while a process serves, or is about to.</summary>
+    [JsonIgnore]
+    public string LockFile => System.IO.Path.ChangeExtension(ControlSocket, ".lock");
+
     private string FileName => System.IO.Path.ChangeExtension(ControlSocket, ".json");
 
     // A hash keeps the socket's path under the 107 bytes that the kernel takes, whatever the target's.

@@ -4,8 +4,14 @@ namespace Farspan.Cli.Mounting;
 internal static class TargetPath
 {
     /// <summary>The absolute path without symbolic links, as the kernel's mount table has it. What does not exist stands for itself.</summary>
+    /// <exception cref="FormatException">It names nothing that this program can name.</exception>
     public static string Resolve(string target)
     {
+        if (target.Length == 0)
+            throw new FormatException("TARGET is empty; give a path");
+        // The runtime has put this character where bytes were no UTF-8, so the name that was meant is lost.
+        if (target.Contains('\uFFFD', StringComparison.Ordinal))
+            throw new FormatException($"'{target}' is no name in UTF-8; give one that is");
         string resolved = "/";
         foreach (string part in Path.GetFullPath(target).Split('/', StringSplitOptions.RemoveEmptyEntries))
             resolved = FollowLink(Path.Combine(resolved, part));

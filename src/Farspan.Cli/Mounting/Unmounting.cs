@@ -83,6 +83,7 @@ internal sealed class Unmounting(string path, TextWriter notes, ProgressMode pro
         await FuseMount.RemoveDeadAsync(record.Target);
         bool hasMessages = new FileInfo(record.Log) is { Exists: true, Length: > 0 };
         record.Remove(keepLog: hasMessages);
+        record.RemoveLock();
         string note = $"the process of {record.Target} (pid {record.ProcessId}) had died; what it left there is removed"
             + (hasMessages ? $", and its messages are in {record.Log}" : "");
         if (record.Cache is { } cache && !record.ReadOnly)

@@ -16,4 +16,10 @@ public sealed class TargetPathTests
         Assert.Equal(TargetPath.Resolve(directory["real/inner/f"]), TargetPath.Resolve(directory["second/inner/../inner/f"]));
         return Task.CompletedTask;
     }
+
+    [Theory]
+    [InlineData("", "is empty")]
+    [InlineData("/tmp/bad\uFFFDname", "no name in UTF-8")]
+    public void TargetThatCannotBeNamed_IsRefused(string target, string reason)
+        => Assert.Contains(reason, Assert.Throws<FormatException>(() => TargetPath.Resolve(target)).Message, StringComparison.Ordinal);
 }

@@ -94,6 +94,7 @@ public sealed class MountTests
         Assert.Contains("had died", line);
         Assert.Contains("may be lost", line);
         Assert.Empty(farspan.Leftovers());
+        Assert.Empty(Directory.GetFiles(directory["run"]));
         Assert.False(File.Exists(directory["f"]));
         await farspan.OkAsync("mount", "memory:2MiB", "f");
         Assert.Equal(2 << 20, new FileInfo(directory["f"]).Length);
