@@ -1,3 +1,4 @@
+using Farspan.Linux.Fuse.Protocol;
 using Farspan.Linux.Interop;
 
 namespace Farspan.Linux.Fuse;
@@ -12,7 +13,21 @@ internal sealed unsafe class FuseDevice(SafeDescriptor descriptor) : IFuseChanne
 
     public SafeDescriptor Descriptor { get; } = descriptor;
 
-    /// <summary>Waits for a request; its length, or the negated errno.</summary>
+    /// <summary>
+    /// Opens the connection once more, for reads that do not wait; null where the kernel or the user's rights do not allow it. What is read from
+    /// one opening is answered there.
+    /// </summary>
+    public FuseDevice? TryOpenLookout()
+    {
+        var clone = new SafeDescriptor(Libc.Open(DirectMounter.Device, Libc.O_RDWR | Libc.O_CLOEXEC | Libc.O_NONBLOCK, 0));
+        uint number = (uint)_number;
+        if (!clone.IsInvalid && Libc.Ioctl(clone, FuseProtocol.FUSE_DEV_IOC_CLONE, (nint)(&number)) == 0)
+            return new FuseDevice(clone);
+        clone.Dispose();
+        return null;
+    }
+
+    /// <summary>Waits for a request, where the opening does; its length, or the negated errno.</summary>
     public int Receive(byte* buffer, int capacity)
     {
         nint length = Libc.Read(_number, buffer, (nuint)capacity);

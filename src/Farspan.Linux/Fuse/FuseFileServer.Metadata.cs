@@ -16,20 +16,20 @@ internal sealed unsafe partial class FuseFileServer
     private Errno Init(FuseRequest request, int bodyLength)
     {
         if (bodyLength < 16)
-            return request.ReplyError(_channel, Errno.EINVAL);
+            return request.ReplyError(Errno.EINVAL);
         var input = (FuseInitIn*)request.Body;
         if (input->major > FuseProtocol.Major)
-            return request.ReplyStruct(_channel, new FuseInitOut { major = FuseProtocol.Major, minor = FuseProtocol.Minor });
+            return request.ReplyStruct(new FuseInitOut { major = FuseProtocol.Major, minor = FuseProtocol.Minor });
         if (input->major < FuseProtocol.Major || input->minor < FuseProtocol.OldestMinor)
         {
             _ready.TrySetException(new NotSupportedException(
                 $"This kernel speaks FUSE {input->major}.{input->minor}; {FuseProtocol.Major}.{FuseProtocol.OldestMinor} (Linux 5.4) or newer is needed."));
-            return request.ReplyError(_channel, Errno.EPROTO);
+            return request.ReplyError(Errno.EPROTO);
         }
 
         ulong offered = input->flags | (bodyLength >= 20 && (input->flags & (uint)FuseInitFlags.INIT_EXT) != 0 ? (ulong)input->flags2 << 32 : 0);
         var granted = (FuseInitFlags)offered & (_settings.UseWritebackCache ? Wanted | FuseInitFlags.WRITEBACK_CACHE : Wanted);
-        var sent = request.ReplyStruct(_channel, new FuseInitOut
+        var sent = request.ReplyStruct(new FuseInitOut
         {
             major = FuseProtocol.Major,
             minor = Math.Min(input->minor, FuseProtocol.Minor),
@@ -54,22 +54,22 @@ internal sealed unsafe partial class FuseFileServer
         ulong id = request.Header.nodeid;
         bool isKnown = id == _attributes.FileId || id == FuseProtocol.RootId;
         if (!isKnown && request.Opcode is not FuseOpcode.DESTROY)
-            return request.ReplyError(_channel, Errno.ENOENT);
+            return request.ReplyError(Errno.ENOENT);
         return request.Opcode switch
         {
             FuseOpcode.LOOKUP => Lookup(request, bodyLength),
-            FuseOpcode.GETATTR => request.ReplyStruct(_channel, _attributes.Attributes(id)),
+            FuseOpcode.GETATTR => request.ReplyStruct(_attributes.Attributes(id)),
             FuseOpcode.SETATTR => SetAttributes(request, bodyLength),
             FuseOpcode.OPEN => Open(request, bodyLength),
             FuseOpcode.RELEASE => Release(request, bodyLength),
-            FuseOpcode.OPENDIR => request.ReplyStruct(_channel, new FuseOpenOut { open_flags = FuseProtocol.FOPEN_KEEP_CACHE | FuseProtocol.FOPEN_CACHE_DIR }),
+            FuseOpcode.OPENDIR => request.ReplyStruct(new FuseOpenOut { open_flags = FuseProtocol.FOPEN_KEEP_CACHE | FuseProtocol.FOPEN_CACHE_DIR }),
             FuseOpcode.READDIR => ReadDirectory(request, bodyLength),
-            FuseOpcode.RELEASEDIR or FuseOpcode.DESTROY => request.ReplyError(_channel, Errno.Ok),
+            FuseOpcode.RELEASEDIR or FuseOpcode.DESTROY => request.ReplyError(Errno.Ok),
             FuseOpcode.STATFS => StatFileSystem(request),
             FuseOpcode.MKNOD or FuseOpcode.MKDIR or FuseOpcode.SYMLINK or FuseOpcode.LINK or FuseOpcode.CREATE or FuseOpcode.TMPFILE
-                or FuseOpcode.UNLINK or FuseOpcode.RMDIR or FuseOpcode.RENAME or FuseOpcode.RENAME2 => request.ReplyError(_channel, Errno.EPERM),
+                or FuseOpcode.UNLINK or FuseOpcode.RMDIR or FuseOpcode.RENAME or FuseOpcode.RENAME2 => request.ReplyError(Errno.EPERM),
             // The kernel remembers ENOSYS and asks no more: a close costs no round trip. It still reports failed write-back of pages itself.
-            _ => request.ReplyError(_channel, Errno.ENOSYS),
+            _ => request.ReplyError(Errno.ENOSYS),
         };
     }
 
@@ -77,37 +77,36 @@ internal sealed unsafe partial class FuseFileServer
     {
         var name = new ReadOnlySpan<byte>(request.Body, bodyLength).TrimEnd((byte)0);
         return _settings.FileName is { } file && request.Header.nodeid == FuseProtocol.RootId && name.SequenceEqual(file)
-            ? request.ReplyStruct(_channel, _attributes.Entry(_attributes.FileId))
-            : request.ReplyError(_channel, Errno.ENOENT);
+            ? request.ReplyStruct(_attributes.Entry(_attributes.FileId))
+            : request.ReplyError(Errno.ENOENT);
     }
 
     private Errno SetAttributes(FuseRequest request, int bodyLength)
     {
         if (bodyLength < sizeof(FuseSetattrIn))
-            return request.ReplyError(_channel, Errno.EINVAL);
+            return request.ReplyError(Errno.EINVAL);
         ulong id = request.Header.nodeid;
         if (id != _attributes.FileId)
-            return request.ReplyError(_channel, Errno.EPERM);
+            return request.ReplyError(Errno.EPERM);
         if (_settings.IsReadOnly)
-            return request.ReplyError(_channel, Errno.EROFS);
+            return request.ReplyError(Errno.EROFS);
         var change = *(FuseSetattrIn*)request.Body;
         bool mayBeOpening = (change.valid & (FuseProtocol.FATTR_SIZE | FuseProtocol.FATTR_FH)) == FuseProtocol.FATTR_SIZE && change.size == 0;
         bool isOpening = mayBeOpening && _handles.TryTruncateByOpening(request.ProcessId);
         var error = _attributes.Change(change, isOpening);
-        return error == Errno.Ok ? request.ReplyStruct(_channel, _attributes.Attributes(id)) : request.ReplyError(_channel, error);
+        return error == Errno.Ok ? request.ReplyStruct(_attributes.Attributes(id)) : request.ReplyError(error);
     }
 
     private Errno Open(FuseRequest request, int bodyLength)
     {
         if (bodyLength < sizeof(FuseOpenIn))
-            return request.ReplyError(_channel, Errno.EINVAL);
+            return request.ReplyError(Errno.EINVAL);
         if (request.Header.nodeid != _attributes.FileId)
-            return request.ReplyError(_channel, Errno.EISDIR);
+            return request.ReplyError(Errno.EISDIR);
         uint access = ((FuseOpenIn*)request.Body)->flags & Libc.O_ACCMODE;
         if (access != Libc.O_RDONLY && _settings.IsReadOnly)
-            return request.ReplyError(_channel, Errno.EROFS);
+            return request.ReplyError(Errno.EROFS);
         return request.ReplyStruct(
-            _channel,
             new FuseOpenOut { fh = _handles.Open(request.ProcessId, access), open_flags = FuseProtocol.FOPEN_KEEP_CACHE | FuseProtocol.FOPEN_PARALLEL_DIRECT_WRITES });
     }
 
@@ -115,13 +114,13 @@ internal sealed unsafe partial class FuseFileServer
     {
         if (bodyLength >= sizeof(FuseReleaseIn))
             _handles.Release(((FuseReleaseIn*)request.Body)->fh);
-        return request.ReplyError(_channel, Errno.Ok);
+        return request.ReplyError(Errno.Ok);
     }
 
     private Errno ReadDirectory(FuseRequest request, int bodyLength)
     {
         if (bodyLength < sizeof(FuseReadIn) || _settings.FileName is not { } file)
-            return request.ReplyError(_channel, Errno.EINVAL);
+            return request.ReplyError(Errno.EINVAL);
         var input = *(FuseReadIn*)request.Body;
         int room = (int)Math.Min(input.size, (uint)request.Capacity);
         int used = 0;
@@ -142,11 +141,11 @@ internal sealed unsafe partial class FuseFileServer
             used += entryLength;
         }
 
-        return request.ReplyPayload(_channel, used);
+        return request.ReplyPayload(used);
     }
 
     private Errno StatFileSystem(FuseRequest request)
-        => request.ReplyStruct(_channel, new FuseKstatfs
+        => request.ReplyStruct(new FuseKstatfs
         {
             blocks = ((ulong)_backend.Length + Page - 1) / Page,
             files = 1,

@@ -8,7 +8,7 @@ namespace Farspan.Linux.Fuse;
 
 /// <summary>
 /// Answers the requests of one connection for one backend shown as one file. It holds no descriptor and no thread: requests are handed in,
-/// replies go to a channel. Any number of threads may hand in requests at once.
+/// replies go where each came from. Any number of threads may hand in requests at once.
 /// </summary>
 /// <remarks>
 /// Requests whose backend calls complete at once are answered on the calling thread and allocate nothing; the others are answered from
@@ -18,7 +18,6 @@ internal sealed unsafe partial class FuseFileServer
 {
     private readonly IBackend _backend;
     private readonly FuseFileSettings _settings;
-    private readonly IFuseChannel _channel;
     private readonly Action<FuseRequest> _release;
     private readonly ILogger _logger;
     private readonly FuseFileAttributes _attributes;
@@ -31,17 +30,15 @@ internal sealed unsafe partial class FuseFileServer
 
     /// <param name="backend">What is shown; not owned.</param>
     /// <param name="settings">How it is shown.</param>
-    /// <param name="channel">Where replies go.</param>
     /// <param name="writes">Told of every write, and asked to flush.</param>
     /// <param name="release">Takes back each request for which <see cref="Handle"/> returned false.</param>
     /// <param name="logger">Told of what no reply can say.</param>
     public FuseFileServer(
-        IBackend backend, FuseFileSettings settings, IFuseChannel channel, FuseWriteLog writes,
+        IBackend backend, FuseFileSettings settings, FuseWriteLog writes,
         Action<FuseRequest> release, ILogger logger)
     {
         _backend = backend;
         _settings = settings;
-        _channel = channel;
         _writes = writes;
         _release = release;
         _logger = logger;
@@ -103,7 +100,7 @@ internal sealed unsafe partial class FuseFileServer
         if (!IsFile(request))
             return Refuse(request, Errno.EISDIR);
         if (input.offset >= (ulong)_backend.Length)
-            return Log(request, request.ReplyPayload(_channel, 0));
+            return Log(request, request.ReplyPayload(0));
         // A short answer would be filled with zeroes.
         if (input.size > (uint)request.Capacity)
             return Refuse(request, Errno.EIO);
@@ -112,7 +109,7 @@ internal sealed unsafe partial class FuseFileServer
         request.Length = length;
         try
         {
-            if (_lender is not null && request.TryReplyLent(_channel, _lender, offset, length, out var error))
+            if (_lender is not null && request.TryReplyLent(_lender, offset, length, out var error))
                 return Log(request, error);
             return Start(request, _backend.ReadAsync(offset, request.Memory[..length], request.Cancellation));
         }
@@ -186,7 +183,7 @@ internal sealed unsafe partial class FuseFileServer
                 failure = Failure(request, error);
             }
 
-            Log(request, failure == Errno.Ok ? ReplyDone(request) : request.ReplyError(_channel, failure));
+            Log(request, failure == Errno.Ok ? ReplyDone(request) : request.ReplyError(failure));
         }
         finally
         {
@@ -199,21 +196,21 @@ internal sealed unsafe partial class FuseFileServer
         switch (request.Opcode)
         {
             case FuseOpcode.READ:
-                return request.ReplyPayload(_channel, request.Length);
+                return request.ReplyPayload(request.Length);
             case FuseOpcode.WRITE:
                 _writes.NoteWrite();
                 _attributes.NoteWrite();
-                return request.ReplyStruct(_channel, new FuseWriteOut { size = (uint)request.Length });
+                return request.ReplyStruct(new FuseWriteOut { size = (uint)request.Length });
             case FuseOpcode.FALLOCATE:
                 _writes.NoteWrite();
                 _attributes.NoteWrite();
-                return request.ReplyError(_channel, Errno.Ok);
+                return request.ReplyError(Errno.Ok);
             case FuseOpcode.LSEEK:
                 return request.Result < 0
-                    ? request.ReplyError(_channel, Errno.ENXIO)
-                    : request.ReplyStruct(_channel, new FuseLseekOut { offset = (ulong)request.Result });
+                    ? request.ReplyError(Errno.ENXIO)
+                    : request.ReplyStruct(new FuseLseekOut { offset = (ulong)request.Result });
             default:
-                return request.ReplyError(_channel, Errno.Ok);
+                return request.ReplyError(Errno.Ok);
         }
     }
 
@@ -233,7 +230,7 @@ internal sealed unsafe partial class FuseFileServer
         };
     }
 
-    private bool Refuse(FuseRequest request, Errno error) => Log(request, request.ReplyError(_channel, error));
+    private bool Refuse(FuseRequest request, Errno error) => Log(request, request.ReplyError(error));
 
     private bool Log(FuseRequest request, Errno sent)
     {

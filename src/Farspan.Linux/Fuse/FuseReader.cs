@@ -1,5 +1,6 @@
 using Farspan.Linux.Interop;
 using Farspan.Mounts;
+using Farspan.Waiting;
 
 namespace Farspan.Linux.Fuse;
 
@@ -9,6 +10,8 @@ internal sealed unsafe class FuseReader
     private const int StackLength = 512 << 10;
 
     private readonly FuseDevice _device;
+    private readonly FuseDevice? _lookout;
+    private readonly SpinBudget _spin = new(Environment.ProcessorCount);
     private readonly FuseFileServer _server;
     private readonly FuseRequestPool _pool;
     private readonly Action<Exception?> _ended;
@@ -17,13 +20,15 @@ internal sealed unsafe class FuseReader
     private volatile int _threadId;
 
     /// <param name="device">What is read.</param>
+    /// <param name="lookout">The same connection for reads that never wait; null where there is none.</param>
     /// <param name="server">What handles the requests.</param>
     /// <param name="pool">Where requests come from.</param>
     /// <param name="ended">Called on the thread as the last thing it does, with what made it fail or null.</param>
     /// <param name="name">The thread's name.</param>
-    public FuseReader(FuseDevice device, FuseFileServer server, FuseRequestPool pool, Action<Exception?> ended, string name)
+    public FuseReader(FuseDevice device, FuseDevice? lookout, FuseFileServer server, FuseRequestPool pool, Action<Exception?> ended, string name)
     {
         _device = device;
+        _lookout = lookout;
         _server = server;
         _pool = pool;
         _ended = ended;
@@ -56,7 +61,7 @@ internal sealed unsafe class FuseReader
             request = _pool.Rent();
             while (request is not null && !_isStopping)
             {
-                int length = _device.Receive(request.Input, request.InputCapacity);
+                int length = Receive(request);
                 if (length >= 0)
                 {
                     if (!_server.Handle(request, length))
@@ -79,6 +84,23 @@ internal sealed unsafe class FuseReader
             _threadId = 0;
             _ended(failure);
         }
+    }
+
+    private int Receive(FuseRequest request)
+    {
+        if (_lookout is not null && _spin.TryBegin())
+        {
+            request.Channel = _lookout;
+            int length = -(int)Errno.EAGAIN;
+            for (int looks = 0; looks < SpinBudget.MostLooks && length == -(int)Errno.EAGAIN; looks++)
+                length = _lookout.Receive(request.Input, request.InputCapacity);
+            _spin.End(hasFound: length != -(int)Errno.EAGAIN);
+            if (length != -(int)Errno.EAGAIN)
+                return length;
+        }
+
+        request.Channel = _device;
+        return _device.Receive(request.Input, request.InputCapacity);
     }
 
     private bool MayGoOn(FuseRequest request, Errno error) => error switch

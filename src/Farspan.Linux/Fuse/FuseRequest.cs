@@ -46,6 +46,9 @@ internal sealed unsafe class FuseRequest : MemoryManager<byte>
     /// <summary>Bytes of payload that fit.</summary>
     public int Capacity { get; }
 
+    /// <summary>Where the request came from, and the reply has to go: the kernel looks for it nowhere else. Set before the request is handled.</summary>
+    public IFuseChannel Channel { get; set; } = null!;
+
     /// <summary>Where a request is received.</summary>
     public byte* Input => _block + Page - InputLength;
 
@@ -145,20 +148,20 @@ internal sealed unsafe class FuseRequest : MemoryManager<byte>
         }
     }
 
-    public Errno ReplyError(IFuseChannel channel, Errno error) => Reply(channel, -(int)error, 0);
+    public Errno ReplyError(Errno error) => Reply(-(int)error, 0);
 
     /// <summary>Replies with the first <paramref name="length"/> bytes at <see cref="Payload"/>.</summary>
-    public Errno ReplyPayload(IFuseChannel channel, int length) => Reply(channel, 0, length);
+    public Errno ReplyPayload(int length) => Reply(0, length);
 
-    public Errno ReplyStruct<T>(IFuseChannel channel, in T value)
+    public Errno ReplyStruct<T>(in T value)
         where T : unmanaged
     {
         *(T*)Payload = value;
-        return Reply(channel, 0, sizeof(T));
+        return Reply(0, sizeof(T));
     }
 
     /// <summary>Replies with bytes where the backend keeps them; false, and nothing sent, when it does not lend all of them.</summary>
-    public bool TryReplyLent(IFuseChannel channel, IMemoryLender lender, long offset, int length, out Errno error)
+    public bool TryReplyLent(IMemoryLender lender, long offset, int length, out Errno error)
     {
         var vectors = (IoVector*)_block;
         int done = 0;
@@ -183,7 +186,7 @@ internal sealed unsafe class FuseRequest : MemoryManager<byte>
             header->unique = Unique;
             vectors[0].Start = (byte*)header;
             vectors[0].Length = (nuint)sizeof(FuseOutHeader);
-            error = channel.SendVector(vectors, _loanCount + 1);
+            error = Channel.SendVector(vectors, _loanCount + 1);
             return true;
         }
         finally
@@ -235,12 +238,12 @@ internal sealed unsafe class FuseRequest : MemoryManager<byte>
         _whenDone!(this);
     }
 
-    private Errno Reply(IFuseChannel channel, int error, int length)
+    private Errno Reply(int error, int length)
     {
         var header = (FuseOutHeader*)(Payload - sizeof(FuseOutHeader));
         header->len = (uint)(sizeof(FuseOutHeader) + length);
         header->error = error;
         header->unique = Unique;
-        return channel.Send((byte*)header, sizeof(FuseOutHeader) + length);
+        return Channel.Send((byte*)header, sizeof(FuseOutHeader) + length);
     }
 }

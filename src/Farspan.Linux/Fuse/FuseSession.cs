@@ -18,6 +18,7 @@ internal sealed class FuseSession
     private static readonly TimeSpan s_stoppedPatience = TimeSpan.FromSeconds(5);
 
     private readonly FuseDevice _device;
+    private readonly FuseDevice? _lookout;
     private readonly FuseRequestPool _pool;
     private readonly FuseFileServer _server;
     private readonly FuseWriteLog _writes;
@@ -33,12 +34,13 @@ internal sealed class FuseSession
     {
         _options = options;
         _device = new FuseDevice(device);
+        _lookout = _device.TryOpenLookout();
         _pool = new FuseRequestPool(options.MaximumRequests, settings.RequestCapacity);
         _writes = new FuseWriteLog(backend);
-        _server = new FuseFileServer(backend, settings, _device, _writes, _pool.Return, options.Logger) { Interrupted = Interrupt };
+        _server = new FuseFileServer(backend, settings, _writes, _pool.Return, options.Logger) { Interrupted = Interrupt };
         _readers = new FuseReader[options.Threads];
         for (int i = 0; i < _readers.Length; i++)
-            _readers[i] = new FuseReader(_device, _server, _pool, ReaderEnded, $"fuse {i} {name}");
+            _readers[i] = new FuseReader(_device, _lookout, _server, _pool, ReaderEnded, $"fuse {i} {name}");
     }
 
     /// <summary>Completes once the kernel has shaken hands.</summary>
@@ -84,6 +86,7 @@ internal sealed class FuseSession
             request.CancelWaiting();
         try
         {
+            _lookout?.Abort();
             _device.Abort();
         }
         catch (BackendException error)
@@ -108,6 +111,7 @@ internal sealed class FuseSession
         if (isIdle)
         {
             // Requests that never ended keep their memory and the device: their operations may still use both.
+            _lookout?.Dispose();
             _device.Dispose();
             _pool.Dispose();
         }

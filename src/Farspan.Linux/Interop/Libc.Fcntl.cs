@@ -11,6 +11,7 @@ internal static partial class Libc
     public const int O_ACCMODE = 3;
     public const int O_CREAT = 0x40;
     public const int O_EXCL = 0x80;
+    public const int O_NONBLOCK = 0x800;
     public const int O_CLOEXEC = 0x80000;
 
     public const int FALLOC_FL_KEEP_SIZE = 1;

@@ -43,7 +43,7 @@ public sealed class FuseLayoutTests
     public async Task Numbers_MatchTheSystemsHeader()
     {
         var program = new StringBuilder(
-            "#define _GNU_SOURCE\n#include <linux/fuse.h>\n#include <linux/falloc.h>\n#include <fcntl.h>\n#include <unistd.h>\n#include <dirent.h>\n#include <sys/stat.h>\n");
+            "#define _GNU_SOURCE\n#include <linux/fuse.h>\n#include <linux/falloc.h>\n#include <fcntl.h>\n#include <sys/ioctl.h>\n#include <unistd.h>\n#include <dirent.h>\n#include <sys/stat.h>\n");
         foreach (var opcode in Enum.GetValues<FuseOpcode>())
             program.AppendLine($"_Static_assert(FUSE_{opcode} == {(uint)opcode}, \"{opcode}\");");
         foreach (var flag in Enum.GetValues<FuseInitFlags>().Where(f => f is not (FuseInitFlags.None or FuseInitFlags.REQUEST_TIMEOUT)))

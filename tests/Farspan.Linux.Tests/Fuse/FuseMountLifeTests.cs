@@ -163,7 +163,7 @@ public sealed class FuseMountLifeTests
         using var pool = new FuseRequestPool(4, 1 << 20);
         using var rig = new ServerRig(backend);
         var ended = new TaskCompletionSource<Exception?>(TaskCreationOptions.RunContinuationsAsynchronously);
-        var reader = new FuseReader(device, rig.Server, pool, ended.SetResult, "reader");
+        var reader = new FuseReader(device, lookout: null, rig.Server, pool, ended.SetResult, "reader");
         reader.Start();
         Assert.False(ended.Task.IsCompleted);
         reader.BeginStop();

@@ -25,8 +25,9 @@ internal sealed unsafe class ServerRig : IDisposable
 
     public ServerRig(IBackend backend, Func<FuseFileSettings, FuseFileSettings>? change = null, Func<ulong, bool>? interrupted = null)
     {
+        Request.Channel = Channel;
         Writes = new FuseWriteLog(backend);
-        Server = new FuseFileServer(backend, change?.Invoke(s_settings) ?? s_settings, Channel, Writes, r => Released.Add(r), NullLogger.Instance)
+        Server = new FuseFileServer(backend, change?.Invoke(s_settings) ?? s_settings, Writes, r => Released.Add(r), NullLogger.Instance)
         {
             Interrupted = interrupted,
         };

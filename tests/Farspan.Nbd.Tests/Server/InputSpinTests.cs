@@ -1,4 +1,5 @@
 using Farspan.Nbd.Server;
+using Farspan.Waiting;
 using Xunit;
 
 namespace Farspan.Nbd.Tests.Server;
@@ -13,31 +14,31 @@ public sealed class InputSpinTests
     {
         using var line = new CountingLine();
         var spin = new InputSpin(line, Plenty);
-        for (int i = 0; i < InputSpin.MostMisses; i++)
+        for (int i = 0; i < SpinBudget.MostMisses; i++)
             spin.Run();
-        Assert.Equal(InputSpin.MostMisses * InputSpin.MostLooks, line.Looks);
+        Assert.Equal(SpinBudget.MostMisses * SpinBudget.MostLooks, line.Looks);
         for (int round = 1; round < 4; round++)
         {
-            for (int i = 1; i < InputSpin.ReceivesBetweenTries; i++)
+            for (int i = 1; i < SpinBudget.WaitsBetweenTries; i++)
                 spin.Run();
-            Assert.Equal((InputSpin.MostMisses + round - 1) * InputSpin.MostLooks, line.Looks);
+            Assert.Equal((SpinBudget.MostMisses + round - 1) * SpinBudget.MostLooks, line.Looks);
             spin.Run();
-            Assert.Equal((InputSpin.MostMisses + round) * InputSpin.MostLooks, line.Looks);
+            Assert.Equal((SpinBudget.MostMisses + round) * SpinBudget.MostLooks, line.Looks);
         }
     }
 
     [Fact]
     public void Input_EndsTheLook_AndTheMissesBefore()
     {
-        using var line = new CountingLine { InputAtLook = InputSpin.MostLooks * (InputSpin.MostMisses - 1) + 5 };
+        using var line = new CountingLine { InputAtLook = SpinBudget.MostLooks * (SpinBudget.MostMisses - 1) + 5 };
         var spin = new InputSpin(line, Plenty);
-        for (int i = 0; i < InputSpin.MostMisses; i++)
+        for (int i = 0; i < SpinBudget.MostMisses; i++)
             spin.Run();
         Assert.Equal(line.InputAtLook, line.Looks);
         line.InputAtLook = 0;
-        for (int i = 0; i < InputSpin.MostMisses; i++)
+        for (int i = 0; i < SpinBudget.MostMisses; i++)
             spin.Run();
-        Assert.Equal((InputSpin.MostLooks * ((2 * InputSpin.MostMisses) - 1)) + 5, line.Looks);
+        Assert.Equal((SpinBudget.MostLooks * ((2 * SpinBudget.MostMisses) - 1)) + 5, line.Looks);
     }
 
     [Fact]

@@ -13,6 +13,9 @@ internal static class FuseProtocol
 
     public const ulong RootId = 1;
 
+    /// <summary>Makes an opening of the device one more of the connection whose descriptor is given.</summary>
+    public const ulong FUSE_DEV_IOC_CLONE = 0x8004E500;
+
     public const uint FOPEN_KEEP_CACHE = 1 << 1;
     public const uint FOPEN_CACHE_DIR = 1 << 3;
     public const uint FOPEN_PARALLEL_DIRECT_WRITES = 1 << 6;
