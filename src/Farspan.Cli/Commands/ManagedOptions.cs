@@ -24,7 +24,7 @@ internal sealed class ManagedOptions
     private readonly Option<string> _pushInterval = Text("--push-interval", "TIME", "How often what was written is pushed. Default: 5s.");
     private readonly Option<string> _outage = Text("--outage", "wait|fail|local", "What an access does that needs the remote while that does not answer: wait for it, fail at once, or fail while flushes go to the cache directory. Default: wait.");
     private readonly Option<string> _outageTimeout = Text("--outage-timeout", "TIME", "How long such an access waits before it fails. Default: 30s.");
-    private readonly Option<string> _closeTimeout = Text("--close-timeout", "TIME", "How long an unmount pushes what is left before it gives up. Default: 60s.");
+    private readonly Option<string> _closeTimeout = Text("--close-timeout", "TIME", "How long an unmount goes on with what is left while nothing of it reaches the remote. Default: 60s.");
     private readonly Option<string> _memory = Text("--memory", "SIZE", "Bytes of all buffers for pulls and pushes. At least 1MiB and four chunks. Default: 64MiB.");
     private readonly Option<string> _dirtyLimit = Text("--dirty-limit", "SIZE", "Bytes not pushed yet beyond which writers wait. Default: 512MiB.");
 

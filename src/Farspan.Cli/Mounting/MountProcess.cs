@@ -163,7 +163,7 @@ internal sealed class MountProcess : IAsyncDisposable
             failure ??= SaveTrace();
             try
             {
-                await Task.Run(CloseBackendAsync).WaitAsync(CloseTimeout + (_settings.Managed?.Options.CloseTimeout ?? TimeSpan.Zero));
+                await CloseWhileItAdvancesAsync(Task.Run(CloseBackendAsync));
             }
             catch (TimeoutException error)
             {
@@ -179,6 +179,24 @@ internal sealed class MountProcess : IAsyncDisposable
 
         _outcome.SetResult(failure?.Message);
         return failure;
+    }
+
+    // A close bounds each of its steps, but a remote or a disk may stand still: what is pushed shows that this one does not.
+    private async Task CloseWhileItAdvancesAsync(Task closing)
+    {
+        while (true)
+        {
+            long before = Managed?.Status.PushedBytes ?? 0;
+            try
+            {
+                await closing.WaitAsync(CloseTimeout + (_settings.Managed?.Options.CloseTimeout ?? TimeSpan.Zero));
+                return;
+            }
+            catch (TimeoutException) when (Managed?.Status.PushedBytes > before)
+            {
+                // It has time anew.
+            }
+        }
     }
 
     private MountException? SaveTrace()

@@ -38,7 +38,12 @@ internal sealed class Unmounting(string path, TextWriter notes, ProgressMode pro
             await using (var pushes = record.IsManaged ? new PushWatch(record, notes, progress, () => patience.CancelAfter(AnswerPatience)) : null)
                 reply = await asking;
         }
-        catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException error) when (cancellationToken.IsCancellationRequested)
+        {
+            throw new CommandException(
+                $"no longer waiting for {record.Target}, whose process (pid {record.ProcessId}) goes on by itself; another 'farspan umount {record.Target}' waits for its end and tells how it went", error);
+        }
+        catch (OperationCanceledException error)
         {
             throw new CommandException(
                 $"{record.Target} may still be mounted: its process (pid {record.ProcessId}) did not answer for {AnswerPatience.TotalMinutes:0} minutes; end it, then try again", error);

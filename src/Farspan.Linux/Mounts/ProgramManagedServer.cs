@@ -27,6 +27,19 @@ internal sealed class ProgramManagedServer(ProgramMountServer server, string pro
         return Read(status.RootElement);
     }
 
+    /// <summary>How many bytes it has pushed; fewer than any number where it does not say.</summary>
+    public async Task<long> CountPushedAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            return (await GetStatusAsync(cancellationToken)).PushedBytes;
+        }
+        catch (Exception error) when (error is MountException or JsonException)
+        {
+            return -1;
+        }
+    }
+
     public async Task<MountCloseReport?> GetReportAsync()
     {
         if (await server.LastOutputAsync() is not { } line || !line.Contains("unpushedBytes", StringComparison.Ordinal))

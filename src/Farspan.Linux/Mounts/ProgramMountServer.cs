@@ -49,6 +49,9 @@ internal sealed class ProgramMountServer : IMountServer
 
     public Task Completion { get; }
 
+    /// <summary>Tells a number that grows while the program gets on with what it has to do before it ends; null where it has little to do.</summary>
+    public Func<CancellationToken, Task<long>>? Advance { get; set; }
+
     /// <summary>What the program has printed last, once it has ended; null where that was nothing after it was ready.</summary>
     public Task<string?> LastOutputAsync() => _output.LastLineAsync();
 
@@ -209,13 +212,23 @@ internal sealed class ProgramMountServer : IMountServer
 
     private async Task EndedAsync(TimeSpan patience, CancellationToken cancellationToken)
     {
-        try
+        for (long before = -1; !Completion.IsCompleted;)
         {
-            await Task.WhenAny(Completion).WaitAsync(patience, _options.Clock, cancellationToken);
-        }
-        catch (TimeoutException)
-        {
-            _process.Kill(entireProcessTree: true);
+            try
+            {
+                await Task.WhenAny(Completion).WaitAsync(patience, _options.Clock, cancellationToken);
+            }
+            catch (TimeoutException)
+            {
+                long now = Advance is null ? before : await Advance(cancellationToken);
+                if (now <= before)
+                {
+                    _process.Kill(entireProcessTree: true);
+                    break;
+                }
+
+                before = now;
+            }
         }
 
         await Completion;

@@ -155,8 +155,9 @@ public static class RemoteMount
         // The program takes its time to push what is left.
         options = options with { Fuse = options.Fuse with { CloseTimeout = options.Fuse.CloseTimeout + managed.CloseTimeout } };
         var server = await ProgramMountServer.StartAsync(uri, target, arguments, options, cancellationToken);
-        return new ManagedMount(
-            new DirectMount(server, server.Length, server.IsReadOnly, options), new ProgramManagedServer(server, FarspanProgram.Find(options.Program)));
+        var asked = new ProgramManagedServer(server, FarspanProgram.Find(options.Program));
+        server.Advance = asked.CountPushedAsync;
+        return new ManagedMount(new DirectMount(server, server.Length, server.IsReadOnly, options), asked);
     }
 
     private static DirectMountOptions Validated(DirectMountOptions? options)

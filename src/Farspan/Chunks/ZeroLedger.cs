@@ -71,13 +71,13 @@ internal sealed class ZeroLedger(ChunkBitmap zero)
     }
 
     /// <summary>
-    /// Takes a run off the queue, the earliest, of at most <paramref name="most"/> chunks of one kind and before the first that
-    /// <paramref name="firstBusy"/> names; false where there is none.
+    /// Takes a run off the queue, the earliest, of chunks of one kind, no more than <paramref name="most"/> allows of that, and before the first
+    /// that <paramref name="firstBusy"/> names; false where there is none.
     /// </summary>
-    /// <param name="most">The most chunks.</param>
+    /// <param name="most">The most chunks of a kind.</param>
     /// <param name="firstBusy">The first chunk of a run that may not be sent now, or beyond its end.</param>
     /// <param name="run">What was taken.</param>
-    public bool TryTake(long most, Func<long, long, long> firstBusy, out ZeroRun run)
+    public bool TryTake(Func<ZeroKind, long> most, Func<long, long, long> firstBusy, out ZeroRun run)
     {
         while (_queue.First is { } node)
         {
@@ -91,8 +91,8 @@ internal sealed class ZeroLedger(ChunkBitmap zero)
             }
 
             node.Value = entry with { FirstChunk = first, Count = end - first };
-            long count = Math.Min(Math.Min(end, _dirty.NextClear(first)) - first, most);
-            count = firstBusy(first, SameKind(first, count, out var kind)) - first;
+            long count = SameKind(first, Math.Min(end, _dirty.NextClear(first)) - first, out var kind);
+            count = firstBusy(first, Math.Min(count, most(kind))) - first;
             if (count == 0)
                 break;
             run = new ZeroRun(first, count, entry.From, kind, PushedAt: 0);

@@ -60,8 +60,8 @@ public sealed partial class ManagedBackend
     }
 
     /// <summary>
-    /// Closes the mount: pushes what is dirty, at most for <see cref="ManagedMountOptions.CloseTimeout"/>, and says what is left. A cache
-    /// directory keeps that for the next mount. The remote is disposed. Nothing else may be called any more.
+    /// Closes the mount: pushes what is dirty for as long as that gets on (<see cref="ManagedMountOptions.CloseTimeout"/>), and says what is left. A
+    /// cache directory keeps that for the next mount. The remote is disposed. Nothing else may be called any more.
     /// </summary>
     public Task<MountCloseReport> CloseAsync()
     {
@@ -195,24 +195,34 @@ public sealed partial class ManagedBackend
         return new MountCloseReport(left, left > 0 && _mount.Cache.IsDurable ? _mount.Options.CacheDirectory : null, error);
     }
 
-    /// <summary>Pushes what is left, within the time for that.</summary>
+    /// <summary>Pushes what is left, until that has not got on for a time.</summary>
     private async Task<Exception?> DrainAsync()
     {
-        using var patience = new CancellationTokenSource(_mount.Options.CloseTimeout, _mount.Clock);
-        Exception? failure = null;
-        while (true)
+        // Not disposed: a push that ends may be about to put it off.
+        var patience = new CancellationTokenSource(_mount.Options.CloseTimeout, _mount.Clock);
+        _pusher.Advanced = () => patience.CancelAfter(_mount.Options.CloseTimeout);
+        try
         {
-            var error = await TryAsync(() => _pusher.DrainAsync(patience.Token));
-            if (error is OperationCanceledException)
-                return failure ?? (_mount.Outage.IsDown ? _mount.Outage.Expired() : Late());
-            if (error is null or not BackendException { IsTransient: true })
-                return error;
-            failure = error;
+            Exception? failure = null;
+            while (true)
+            {
+                var error = await TryAsync(() => _pusher.DrainAsync(patience.Token));
+                if (error is OperationCanceledException)
+                    return failure ?? (_mount.Outage.IsDown ? _mount.Outage.Expired() : Late());
+                if (error is null or not BackendException { IsTransient: true })
+                    return error;
+                failure = error;
+            }
+        }
+        finally
+        {
+            _pusher.Advanced = null;
+            patience.CancelAfter(Timeout.InfiniteTimeSpan);
         }
     }
 
     private BackendException Late() => new(
-        BackendError.TimedOut, $"Not everything was pushed within {_mount.Options.CloseTimeout.TotalSeconds:0.###} s.");
+        BackendError.TimedOut, $"Nothing more reached the remote for {_mount.Options.CloseTimeout.TotalSeconds:0.###} s.");
 
     private static async Task<Exception?> TryAsync(Func<Task> step)
     {

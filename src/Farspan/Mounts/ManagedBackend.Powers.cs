@@ -76,8 +76,8 @@ public sealed partial class ManagedBackend
                 isAllocated = presence == ChunkPresence.Zero && _mount.Map.Zeroes.AllocatedRun(offset, ref run, _mount.Layout);
             }
 
-            if (presence == ChunkPresence.Missing && _mount.Remote.Extents is { } remote)
-                run = await ListRemoteAsync(remote, offset, run, limit, found, cancellationToken);
+            if (presence == ChunkPresence.Missing && _mount.Remote.CanListExtents)
+                run = await ListRemoteAsync(offset, run, limit, found, cancellationToken);
             else if (presence == ChunkPresence.Zero)
                 found.Add(new Extent(offset, run, isAllocated ? ExtentKind.Zero : ExtentKind.Hole | ExtentKind.Zero));
             else
@@ -102,19 +102,17 @@ public sealed partial class ManagedBackend
         return run > 0 && _memory.TryLend(offset, (int)run, out lent);
     }
 
-    private async ValueTask<long> ListRemoteAsync(
-        IExtentSource remote, long offset, long length, int limit, ExtentJoiner found, CancellationToken cancellationToken)
+    private async ValueTask<long> ListRemoteAsync(long offset, long length, int limit, ExtentJoiner found, CancellationToken cancellationToken)
     {
-        var listed = new List<Extent>();
+        List<Extent> listed = [];
         try
         {
             if (!_mount.Outage.IsDown)
-                await remote.ListExtentsAsync(offset, length, limit, listed, cancellationToken);
+                listed = await _mount.Remote.ListExtentsAsync(offset, length, limit, cancellationToken);
         }
         catch (BackendException error) when (error.IsTransient)
         {
-            _mount.Outage.Failed(error);
-            listed.Clear();
+            // The line has told of it; what is not known is data.
         }
 
         // What is not known may be anything.

@@ -63,7 +63,8 @@ public sealed record ManagedMountOptions
     /// Default: 30 s.</summary>
     public TimeSpan RequestTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
-    /// <summary>The time that a close pushes what is left; then it gives up and says what is. From 10 ms to a day. Default: 60 s.</summary>
+    /// <summary>The time after which a close gives up and says what is left, when nothing of that has reached the remote meanwhile; as long as it gets
+    /// on, it goes on. From 10 ms to a day. Default: 60 s.</summary>
     public TimeSpan CloseTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>Whether the remote's exclusive lease is taken. Default: <see cref="LeaseUse.WhenOffered"/>.</summary>

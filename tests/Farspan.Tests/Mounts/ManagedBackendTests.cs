@@ -2,6 +2,7 @@ using Farspan.Backends;
 using Farspan.Mounts;
 using Farspan.Stages;
 using Farspan.TestKit.Time;
+using Farspan.Transports;
 using Xunit;
 
 namespace Farspan.Tests.Mounts;
@@ -26,6 +27,53 @@ public sealed class ManagedBackendTests
             Assert.IsType<BackendException>(report.Error);
             Assert.InRange((clock.Now - begun).TotalSeconds, 7, 13);
             Assert.Equal(MountState.Faulted, mount.State);
+        });
+
+    [Fact]
+    public void Close_OverASlowLine_GoesOnWhileItAdvances()
+        => VirtualTime.Run(async clock =>
+        {
+            var line = new LinkModel(new LinkOptions { RoundTripTime = TimeSpan.FromMilliseconds(50), UpRate = 800_000, DownRate = 800_000 }, clock);
+            var mount = await ManagedBackend.OpenAsync(
+                new SimulatedLinkStage(new MemoryBackend(64 << 20), line),
+                new ManagedMountOptions { Clock = clock, CloseTimeout = TimeSpan.FromSeconds(10), BackgroundPull = BackgroundPull.Nothing });
+            for (int i = 0; i < 32; i++)
+                await mount.WriteAsync(i << 20, new byte[1 << 20]);
+            var begun = clock.Now;
+            Assert.Equal(new MountCloseReport(0, null, null), await mount.CloseAsync());
+            Assert.InRange((clock.Now - begun).TotalSeconds, 335, 400);
+        });
+
+    [Fact]
+    public void Close_WhoseFlushesFail_IsNoAdvance_HoweverOftenItIsPushedAnew()
+        => VirtualTime.Run(async clock =>
+        {
+            var faults = new FaultInjectionStage(new MemoryBackend(1 << 20));
+            var mount = await ManagedBackend.OpenAsync(
+                faults, new ManagedMountOptions { Clock = clock, CloseTimeout = TimeSpan.FromSeconds(30), BackgroundPull = BackgroundPull.Nothing });
+            await mount.FlushAsync();
+            faults.Inject(new FaultRule { Operations = BackendOperation.Flush, Error = BackendError.Disconnected, Count = int.MaxValue });
+            await mount.WriteAsync(5, new byte[100]);
+            var begun = clock.Now;
+            Assert.Equal(100, (await mount.CloseAsync()).UnpushedBytes);
+            Assert.InRange((clock.Now - begun).TotalSeconds, 30, 40);
+        });
+
+    [Fact]
+    public void Extents_OfARemoteThatDoesNotAnswer_AreDataAfterTheTimeout_AndCountAsAnOutage()
+        => VirtualTime.Run(async clock =>
+        {
+            var faults = new FaultInjectionStage(new MemoryBackend(1 << 20));
+            await using var mount = await ManagedBackend.OpenAsync(
+                faults, new ManagedMountOptions { Clock = clock, RequestTimeout = TimeSpan.FromSeconds(7), BackgroundPull = BackgroundPull.Nothing });
+            await mount.FlushAsync();
+            using var stall = faults.Inject(new FaultRule { Operations = BackendOperation.ListExtents, Kind = FaultKind.Stall, Count = 1 });
+            var extents = new List<Extent>();
+            var begun = clock.Now;
+            await mount.ListExtentsAsync(0, 1 << 20, 10, extents);
+            Assert.Equal([new Extent(0, 1 << 20, ExtentKind.Data)], extents);
+            Assert.Equal(7, (clock.Now - begun).TotalSeconds);
+            Assert.NotNull(mount.Status.Outage);
         });
 
     [Fact]

@@ -5,8 +5,12 @@ namespace Farspan.Mounts.Pushing;
 /// <summary>Neighbouring chunks on their way to the remote: their dirty bytes, or the news that they are zero.</summary>
 internal sealed class Push
 {
-    public Push(ZeroRun zero, long epoch)
+    /// <param name="zero">Chunks that became zero.</param>
+    /// <param name="bytes">Bytes that have to be sent for it.</param>
+    /// <param name="epoch">The present epoch.</param>
+    public Push(ZeroRun zero, long bytes, long epoch)
     {
+        Bytes = bytes;
         Zero = zero;
         From = zero.From;
         Epoch = epoch;
@@ -17,6 +21,7 @@ internal sealed class Push
     public Push(List<ChunkDetail> chunks, long epoch)
     {
         Chunks = chunks;
+        Bytes = chunks.Sum(chunk => (long)chunk.Dirty.TotalLength);
         Epoch = epoch;
         From = chunks.Min(chunk => chunk.DirtyFrom);
         FirstChunk = chunks[0].Index;
@@ -41,6 +46,6 @@ internal sealed class Push
     /// <summary>Counts failed flushes: what was sent in an earlier one may be lost.</summary>
     public long Epoch { get; }
 
-    /// <summary>Bytes that go with it.</summary>
-    public long Bytes { get; set; }
+    /// <summary>Bytes that go with it, as of the time that it was picked.</summary>
+    public long Bytes { get; }
 }

@@ -14,9 +14,6 @@ internal sealed class PushQueue(MountCore mount)
 
     public bool IsSending => _sending.Count > 0;
 
-    /// <summary>Bytes on their way.</summary>
-    public long SendingBytes => _sending.Sum(push => push.Bytes);
-
     /// <summary>All writes up to this number have reached the remote, though perhaps not durably.</summary>
     public long SentUpTo
     {
@@ -42,8 +39,9 @@ internal sealed class PushQueue(MountCore mount)
     {
         if (target <= 0 && !isUrgent && isSettled is null)
             return null;
-        if (mount.Map.Zeroes.TryTake(Math.Max(1, LongestZero / mount.Layout.ChunkSize), FirstBusy, out var run))
-            return Add(new Push(run, Epoch));
+        long mostZeroes = Math.Max(1, LongestZero / mount.Layout.ChunkSize);
+        if (mount.Map.Zeroes.TryTake(kind => mount.Remote.AreSent(kind) ? most : mostZeroes, FirstBusy, out var run))
+            return Add(new Push(run, mount.Remote.AreSent(run.Kind) ? mount.BytesOf(run.FirstChunk, run.Count) : 0, Epoch));
         for (var node = mount.Map.ByAge.First; node is not null && node.Value.DirtyFrom <= target; node = node.Next)
         {
             if (CanSend(node.Value))

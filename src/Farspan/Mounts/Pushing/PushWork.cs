@@ -101,7 +101,6 @@ internal sealed class PushWork(MountCore mount)
             }
         }
 
-        push.Bytes = at;
         return lastWrite;
     }
 
@@ -119,7 +118,7 @@ internal sealed class PushWork(MountCore mount)
             return;
         }
 
-        if (mount.Remote.CanZero)
+        if (!mount.Remote.AreSent(run.Kind))
         {
             await mount.Remote.ZeroAsync(offset, length, run.Kind == ZeroKind.ZeroAllocated ? ZeroMode.KeepAllocated : ZeroMode.None);
             return;

@@ -122,6 +122,7 @@ internal sealed partial class Pusher
             {
                 _isFlushing = false;
                 _queue.Epoch++;
+                _answered = 0;
                 _mount.Map.UndoUnflushed();
             }
 
@@ -148,9 +149,11 @@ internal sealed partial class Pusher
             zeroes = _mount.Map.Zeroes.TakeFlushed(push);
             _isFlushing = false;
             _isFirstFlushDue = false;
+            _answered = _mostAnswered = 0;
             done = SetDurable(upTo);
         }
 
+        Advanced?.Invoke();
         Recover();
         SetAll(done);
         MakeRoom(failure: null);

@@ -11,7 +11,6 @@ namespace Farspan.Mounts.Pushing;
 /// </summary>
 internal sealed partial class Pusher
 {
-    private const int LongestPush = 1 << 20;
     private const int MostZeroRuns = 65_536;
     private static readonly TimeSpan FirstDelay = TimeSpan.FromMilliseconds(50);
     private static readonly TimeSpan LongestDelay = TimeSpan.FromSeconds(5);
@@ -21,7 +20,6 @@ internal sealed partial class Pusher
     private readonly PushWork _work;
     private readonly WakeUp _wake = new();
     private readonly ITimer _alarm;
-    private readonly long _mostChunks;
     private readonly long _detailSize;
     private readonly TimeSpan _rest;
 
@@ -48,8 +46,7 @@ internal sealed partial class Pusher
         _work = new PushWork(mount);
         long share = mount.Options.Budget * 3 / 8;
         Budget = new ByteBudget(share, share);
-        _mostChunks = Math.Max(1, LongestPush / mount.Layout.ChunkSize);
-        Window = new TransferWindow(mount.Clock, Math.Max(2 << 20, _mostChunks * mount.Layout.ChunkSize), share);
+        Window = new TransferWindow(mount.Clock, Math.Max(2 << 20, mount.Layout.ChunkSize), share);
 
         // A cache with a limit holds whole chunks, however little of them is dirty.
         _detailSize = mount.Options.CacheSizeLimit is null ? 256 : mount.Layout.ChunkSize;
@@ -67,6 +64,9 @@ internal sealed partial class Pusher
 
     /// <summary>What to do with a chunk of which a part is clean and the rest missing.</summary>
     public Func<long, Task> GiveUpPart { get; set; } = static _ => Task.CompletedTask;
+
+    /// <summary>Is told each time that more than ever before is at the remote.</summary>
+    public Action? Advanced { get; set; }
 
     public void Wake() => _wake.Set();
 
@@ -197,108 +197,6 @@ internal sealed partial class Pusher
     private bool IsUrgent => _isUrged || _mount.Map.DirtyBytes > _mount.Options.SoftLimit;
 
     private bool MayCall => !_mount.IsFenced && !_mount.Outage.IsDown && _mount.Clock.GetTimestamp() >= _notBefore && !_mount.Closed.IsCancellationRequested;
-
-    private bool TryStartNext()
-    {
-        if (!MayCall || (IsLineWanted() && Window.InFlight > Window.Limit / 2))
-            return false;
-        long bytes = _mostChunks * _mount.Layout.ChunkSize;
-        if (!Window.HasRoom(bytes) || !Budget.TryTake(bytes))
-            return false;
-        Push? push;
-        lock (_mount.Gate)
-        {
-            long now = _mount.Clock.GetTimestamp();
-            long target = 0;
-            foreach (var waiter in _waiters)
-                target = Math.Max(target, waiter.Target);
-            push = _queue.Pick(target, IsUrgent, _isSweeping ? chunk => IsSettled(chunk, now) : null, _mostChunks);
-        }
-
-        if (push is null)
-        {
-            Budget.Return(bytes);
-            return false;
-        }
-
-        _mount.Tasks.Run(static work => work.Pusher.SendAsync(work.Push, work.Bytes), (Pusher: this, Push: push, Bytes: bytes));
-        return true;
-    }
-
-    /// <summary>Not written for a moment, or dirty for so long that it never is.</summary>
-    private bool IsSettled(ChunkDetail chunk, long now)
-        => _mount.Clock.GetElapsedTime(chunk.LastWrite, now) >= _rest
-            || _mount.Clock.GetElapsedTime(chunk.DirtySince, now) >= _mount.Options.PushInterval * 3;
-
-    private async Task SendAsync(Push push, long budget)
-    {
-        var ticket = Window.Begin(push.Zero is null ? push.Chunks.Count * (long)_mount.Layout.ChunkSize : 0);
-        BackendException? failure = null;
-        try
-        {
-            await AnswerAsync(_work.SendAsync(push), push);
-        }
-        catch (BackendException error)
-        {
-            failure = error;
-        }
-        finally
-        {
-            Window.End(ticket, failure is null);
-            Budget.Return(budget);
-            EndSend(push, failure);
-            _wake.Set();
-        }
-    }
-
-    /// <summary>Waits for a push, however long it takes; when it is late, those who wait for it are told.</summary>
-    private async Task AnswerAsync(Task sending, Push push)
-    {
-        while (!sending.IsCompleted)
-        {
-            var time = _mount.Remote.TimeFor(push.Bytes);
-            using var late = new CancellationTokenSource();
-            await Task.WhenAny(sending, Task.Delay(time, _mount.Clock, late.Token));
-            late.CancelHere();
-            if (!sending.IsCompleted)
-            {
-                var error = new BackendException(BackendError.TimedOut, $"A push was not answered within {time.TotalSeconds:0.###} s.");
-                _mount.Report(error);
-                FailAll(error, push.From);
-            }
-        }
-
-        await sending;
-    }
-
-    private void EndSend(Push push, BackendException? failure)
-    {
-        lock (_mount.Gate)
-        {
-            _queue.Ended(push);
-
-            // A flush that failed since may have lost it, although it was answered.
-            bool isSent = failure is null && push.Epoch == _queue.Epoch;
-            _pushes++;
-            if (push.Zero is { } zero && isSent)
-                _mount.Map.Zeroes.Sent(zero, _pushes);
-            else if (push.Zero is { } unsent)
-                _mount.Map.Zeroes.Undo(unsent);
-            for (int i = 0; i < push.Chunks.Count; i++)
-            {
-                long from = i < push.Taken.Count && push.Taken[i] is { } taken ? taken : long.MaxValue;
-                if (isSent)
-                    _mount.Map.EndSending(push.Chunks[i], from, _pushes);
-                else
-                    _mount.Map.UndoSending(push.Chunks[i], from);
-            }
-        }
-
-        if (failure is null)
-            Recover();
-        else
-            Fail(failure, push.From);
-    }
 
     private void SetAlarm()
     {

@@ -1,4 +1,5 @@
 using Farspan.Backends;
+using Farspan.Chunks;
 using Farspan.Stages;
 
 namespace Farspan.Mounts.Remotes;
@@ -40,7 +41,10 @@ internal sealed class RemoteLine
 
     public bool CanZeroFast => _remote.Zero is { CanZeroFast: true };
 
-    public IExtentSource? Extents => _remote.Extents;
+    public bool CanListExtents => _remote.Extents is not null;
+
+    /// <summary>Whether zeroes of a kind go out as bytes: the remote cannot be told of them.</summary>
+    public bool AreSent(ZeroKind kind) => kind != ZeroKind.Trim && !CanZero;
 
     /// <summary>The time in which an answer to a request with so many bytes is expected.</summary>
     public TimeSpan TimeFor(long bytes) => _options.RequestTimeout + TimeSpan.FromSeconds(bytes >> 16);
@@ -79,19 +83,30 @@ internal sealed class RemoteLine
 
     public Task ZeroAsync(long offset, long length, ZeroMode mode) => CallAsync(StageCall.Zero(offset, length, mode));
 
-    private async Task CallAsync(StageCall call)
+    /// <summary>Lists extents into a list that nothing is added to once this has ended.</summary>
+    public async Task<List<Extent>> ListExtentsAsync(long offset, long length, int limit, CancellationToken cancellationToken)
+    {
+        var listed = new List<Extent>();
+        await CallAsync(StageCall.ListExtents(offset, length, limit, listed), cancellationToken);
+        return listed;
+    }
+
+    private async Task CallAsync(StageCall call, CancellationToken cancellationToken = default)
     {
         // What changes bytes is never given up before its answer: the store might carry it out later, over what was written since.
-        bool mayGiveUp = call.Operation is BackendOperation.Read or BackendOperation.Flush;
+        bool mayGiveUp = call.Operation is BackendOperation.Read or BackendOperation.Flush or BackendOperation.ListExtents;
         var time = mayGiveUp ? TimeFor(call.Operation == BackendOperation.Read ? call.Length : 0) : Timeout.InfiniteTimeSpan;
         using var expiry = new CancellationTokenSource(time, _options.Clock);
         try
         {
             await using (_closed.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), expiry))
+            await using (cancellationToken.UnsafeRegister(static state => ((CancellationTokenSource)state!).Cancel(), expiry))
                 await call.StartAsync(_remote, expiry.Token);
         }
         catch (OperationCanceledException cancelled)
         {
+            if (cancellationToken.IsCancellationRequested)
+                throw new OperationCanceledException(cancelled.Message, cancelled, cancellationToken);
             if (_closed.IsCancellationRequested)
                 throw new BackendException(BackendError.ShuttingDown, $"{call} was given up: the mount is closed.", cancelled);
             var late = new BackendException(BackendError.TimedOut, $"{call} was not answered within {time.TotalSeconds:0.###} s.", cancelled);

@@ -1,15 +1,20 @@
 namespace Farspan.Mounts.Remotes;
 
 /// <summary>
-/// How many bytes of one direction are in flight at once. It looks for the point where the line is full and nothing queues: twice as much each
-/// round trip while that brings more, then a little over the highest rate seen times the shortest time seen. Thread-safe.
+/// How many bytes of one direction are in flight at once. It looks for the point where the line is full and nothing queues: the highest rate seen
+/// times the shortest time seen, almost three times that while more brings more, later a little over it. Thread-safe.
 /// </summary>
 /// <remarks>The idea is that of the BBR congestion control, on whole requests: see docs/decisions/0063.</remarks>
 internal sealed class TransferWindow
 {
     private const int RoundsPerProbe = 8;
     private const int RoundsOfRate = 10;
+    private const long First = 512 << 10;
+    private const double GainAtFirst = 2.9;
     private static readonly TimeSpan LatencyMemory = TimeSpan.FromSeconds(10);
+
+    /// <summary>What may always be in flight takes the line no longer than this: a reader's request may have to wait behind it.</summary>
+    private static readonly TimeSpan LongestQueue = TimeSpan.FromMilliseconds(100);
 
     private readonly Lock _gate = new();
     private readonly TimeProvider _clock;
@@ -21,6 +26,7 @@ internal sealed class TransferWindow
     private int _requests;
     private long _delivered;
     private long _deliveredTime;
+    private long _refusedAt = -1;
     private long _roundEnd;
     private int _round;
     private int _flatRounds;
@@ -32,7 +38,7 @@ internal sealed class TransferWindow
     private long _limit;
 
     /// <param name="clock">The clock.</param>
-    /// <param name="smallest">Bytes that may always be in flight.</param>
+    /// <param name="smallest">Bytes that may be in flight on a line that takes them in a moment, however short it is.</param>
     /// <param name="largest">Bytes that are never exceeded, but by one request.</param>
     /// <param name="fixedRequests">The number of requests, where it does not adapt.</param>
     public TransferWindow(TimeProvider clock, long smallest, long largest, int? fixedRequests = null)
@@ -41,7 +47,7 @@ internal sealed class TransferWindow
         _smallest = Math.Min(smallest, largest);
         _largest = largest;
         _fixedRequests = fixedRequests;
-        _limit = _smallest;
+        _limit = Math.Min(_smallest, First);
         _deliveredTime = clock.GetTimestamp();
     }
 
@@ -56,14 +62,19 @@ internal sealed class TransferWindow
     /// <summary>Bytes a second, the best of late; 0 before the first.</summary>
     public double Rate => Volatile.Read(ref _bestRate);
 
-    /// <summary>Whether another request of <paramref name="bytes"/> fits; one always does.</summary>
+    /// <summary>Whether another request of at most <paramref name="bytes"/> fits; one always does.</summary>
     public bool HasRoom(long bytes)
     {
         lock (_gate)
-            return _requests == 0 || (_fixedRequests is { } most ? _requests < most && _inFlight + bytes <= _largest : _inFlight + bytes <= _limit);
+        {
+            bool fits = _requests == 0 || (_fixedRequests is { } most ? _requests < most && _inFlight + bytes <= _largest : _inFlight + bytes <= _limit);
+            if (!fits)
+                _refusedAt = _delivered;
+            return fits;
+        }
     }
 
-    /// <summary>A request goes out.</summary>
+    /// <summary>A request goes out, perhaps smaller than what was asked for.</summary>
     public TransferTicket Begin(long bytes)
     {
         lock (_gate)
@@ -75,7 +86,7 @@ internal sealed class TransferWindow
                 _deliveredTime = now;
             _requests++;
             _inFlight += bytes;
-            return new TransferTicket(bytes, now, _delivered, _deliveredTime, _inFlight + bytes > _limit);
+            return new TransferTicket(bytes, now, _delivered, _deliveredTime);
         }
     }
 
@@ -88,6 +99,7 @@ internal sealed class TransferWindow
             _inFlight -= ticket.Bytes;
             if (!isDelivered)
                 return;
+            bool wasFull = _refusedAt >= ticket.DeliveredAtSend;
             long now = _clock.GetTimestamp();
             _delivered += ticket.Bytes;
             _deliveredTime = now;
@@ -103,19 +115,21 @@ internal sealed class TransferWindow
             {
                 // Not what a full window shows now: that is the queue, and the window would grow by it each time.
                 _drainedAt = _delivered + _inFlight;
-                _limit = _smallest;
+                _limit = Least;
             }
 
             double seconds = _clock.GetElapsedTime(ticket.DeliveredTime, now).TotalSeconds;
             double rate = seconds > 0 ? (_delivered - ticket.DeliveredAtSend) / seconds : 0;
 
             // Where there was not enough to send, the rate is a lower bound of what the line can do.
-            if (ticket.IsWindowFull || rate > _bestRate)
+            if (wasFull || rate > _bestRate)
                 _rates[_round % RoundsOfRate] = Math.Max(_rates[_round % RoundsOfRate], rate);
             if (isMeasured || (ticket.DeliveredAtSend >= _roundEnd && _drainedAt is null))
-                EndRound(ticket.IsWindowFull || isMeasured);
+                EndRound(wasFull || isMeasured);
         }
     }
+
+    private long Least => (long)Math.Min(_smallest, _bestRate * LongestQueue.TotalSeconds);
 
     private void EndRound(bool wasFull)
     {
@@ -132,8 +146,7 @@ internal sealed class TransferWindow
 
         _round++;
         _rates[_round % RoundsOfRate] = 0;
-        double enough = _bestRate * _latency.TotalSeconds * (_round % RoundsPerProbe == 0 ? 2.5 : 1.5);
-        double wanted = _isStarting ? _limit * 2.0 : enough;
-        _limit = (long)Math.Clamp(wanted, _smallest, _largest);
+        double gain = _isStarting ? GainAtFirst : _round % RoundsPerProbe == 0 ? 2.5 : 1.5;
+        _limit = (long)Math.Clamp(_bestRate * _latency.TotalSeconds * gain, Math.Min(Least, _largest), _largest);
     }
 }
