@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Farspan.EndToEnd.Tests.Cli;
+using Farspan.EndToEnd.Tests.NbdClient;
 using Farspan.TestKit;
 using Farspan.TestKit.Peers;
 using Xunit;
@@ -39,6 +40,64 @@ public sealed class MountExportTests
         await PeerProcess.RunOkAsync("cmp", [directory["disk"], directory["copy"]]);
         Assert.Empty(farspan.Leftovers());
         Assert.False(File.Exists(directory["listen.sock"]));
+    }
+
+    [RequiresFact("fuse", "qemu-img", "nbdinfo", "dd")]
+    public async Task Listen_TellsQemuAndNbdinfoWhatIsLocalAndDirty()
+    {
+        using var directory = new TemporaryDirectory();
+        var farspan = new FarspanProcess(directory);
+        await ManagedMountTests.WriteRandomAsync(directory["disk"], 1 << 20);
+        await farspan.OkAsync(["mount", "file:disk", "f", .. s_lazy, "--chunk", "64KiB", "--listen", "nbd+unix:///?socket=listen.sock"]);
+
+        // The fifth chunk is read and so local; a page in the ninth is written, which is all that is dirty.
+        await PeerProcess.RunOkAsync("dd", [$"if={directory["f"]}", "of=/dev/null", "bs=64K", "skip=4", "count=1", "iflag=direct", "status=none"]);
+        await ManagedMountTests.ZeroAsync(directory["f"], 130);
+        (long Offset, long Length)[] dirty = [(130 * 4096, 4096)];
+        Assert.Equal(dirty, await QemuMapAsync("dirty"));
+        Assert.Equal(dirty, await NbdinfoMapAsync("dirty"));
+        var local = await QemuMapAsync("local");
+        Assert.Equal(local, await NbdinfoMapAsync("local"));
+        Assert.Contains((4 * 65536, 65536), local);
+        Assert.Contains(local, run => run.Offset <= 130 * 4096 && run.Offset + run.Length >= 131 * 4096);
+        Assert.DoesNotContain(local, run => run.Offset + run.Length > 12 * 65536);
+        await farspan.OkAsync("umount", "f");
+
+        // qemu takes the first bit of the context in the place of base:allocation for "no data".
+        async Task<(long Offset, long Length)[]> QemuMapAsync(string name) => Runs(
+            await PeerProcess.RunOkAsync(
+                "qemu-img",
+                ["map", "--output=json", "--image-opts", $"driver=nbd,server.type=unix,server.path={directory["listen.sock"]},x-dirty-bitmap=x-farspan:{name}"]),
+            "start",
+            run => !run.GetProperty("data").GetBoolean());
+
+        async Task<(long Offset, long Length)[]> NbdinfoMapAsync(string name) => Runs(
+            await PeerProcess.RunOkAsync("nbdinfo", ["--json", $"--map=x-farspan:{name}", $"nbd+unix:///?socket={directory["listen.sock"]}"]),
+            "offset",
+            run => run.GetProperty("type").GetInt32() == 1);
+    }
+
+    [RequiresFact("fuse", "nbdinfo", "nbdcopy", "cmp")]
+    public async Task ListenOverTls_LetsClientsThatTrustItRead_AndTurnsPlainTextAway()
+    {
+        using var directory = new TemporaryDirectory();
+        var farspan = new FarspanProcess(directory);
+        TestCertificates.Write(directory["pki"], "localhost", withClient: false);
+        await ManagedMountTests.WriteRandomAsync(directory["disk"], 1 << 20);
+        using var mounted = JsonDocument.Parse(await farspan.OkAsync(
+            "mount", "file:disk", "f", "--json", "--cache", "cache", "--listen", "nbd://127.0.0.1:0", "--tls-certificates", "pki"));
+        int port = new Uri(mounted.RootElement.GetProperty("listens")[0].GetString()!).Port;
+        string trusting = $"nbds://localhost:{port}/?tls-certificates={directory["pki"]}";
+        Assert.Contains("with TLS", await PeerProcess.RunOkAsync("nbdinfo", [trusting]), StringComparison.Ordinal);
+        await PeerProcess.RunOkAsync("nbdcopy", [trusting, directory["copy"]]);
+        await PeerProcess.RunOkAsync("cmp", [directory["disk"], directory["copy"]]);
+        await using (var plain = await PeerProcess.RunAsync("nbdinfo", [$"nbd://localhost:{port}/"]))
+            Assert.NotEqual(0, plain.ExitCode);
+        TestCertificates.Write(directory["other"], "localhost", withClient: false);
+        await using (var stranger = await PeerProcess.RunAsync("nbdinfo", [$"nbds://localhost:{port}/?tls-certificates={directory["other"]}"]))
+            Assert.NotEqual(0, stranger.ExitCode);
+        await farspan.OkAsync("umount", "f");
+        Assert.Empty(farspan.Leftovers());
     }
 
     [RequiresFact("fuse", "dd", "cmp")]
@@ -111,5 +170,11 @@ public sealed class MountExportTests
         await ManagedMountTests.WriteRandomAsync(directory["other"], 1 << 20);
         Assert.Contains("the trace is one of 4194304 bytes", await farspan.FailsAsync(1, "mount", "file:other", "f", "--pull-order", "trace"), StringComparison.Ordinal);
         Assert.Empty(farspan.Leftovers());
+    }
+
+    private static (long Offset, long Length)[] Runs(string map, string offset, Func<JsonElement, bool> isSet)
+    {
+        using var document = JsonDocument.Parse(map);
+        return [.. document.RootElement.EnumerateArray().Where(isSet).Select(run => (run.GetProperty(offset).GetInt64(), run.GetProperty("length").GetInt64()))];
     }
 }
