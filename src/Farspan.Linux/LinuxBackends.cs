@@ -1,4 +1,5 @@
 using Farspan.Backends;
+using Farspan.Backends.Leases;
 using Farspan.Linux.Files;
 using Farspan.Mounts;
 
@@ -30,12 +31,20 @@ public static class LinuxBackends
         };
     }
 
-    private static ValueTask<IBackend> OpenFileAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
-        => new(LinuxFileBackend.Open(FileBackendOptions.PathOf(uri), FileBackendOptions.Parse(uri, options), options.Clock));
+    private static async ValueTask<IBackend> OpenFileAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
+    {
+        var parsed = FileBackendOptions.Parse(uri, options);
+        string path = FileBackendOptions.PathOf(uri);
+        var file = LinuxFileBackend.Open(path, parsed, options.Clock);
 
-    private static ValueTask<IBackend> OpenDirectoryAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
+        // Nothing is kept beside a device.
+        return parsed.Lock && !file.IsBlockDevice ? await LocalLeasing.OfferAsync(file, path, options.Clock) : file;
+    }
+
+    private static async ValueTask<IBackend> OpenDirectoryAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
     {
         var parsed = DirectoryBackendOptions.Parse(uri, options) with { SyncDirectory = DirectorySync.Sync };
-        return new ValueTask<IBackend>(DirectoryBackend.Open(FileBackendOptions.PathOf(uri), parsed));
+        string path = FileBackendOptions.PathOf(uri);
+        return await LocalLeasing.OfferAsync(DirectoryBackend.Open(path, parsed), path, options.Clock);
     }
 }

@@ -28,11 +28,13 @@ internal sealed class ManagedOptions
     private readonly Option<string> _memory = Text("--memory", "SIZE", "Bytes of all buffers for pulls and pushes. At least 1MiB and four chunks. Default: 64MiB.");
     private readonly Option<string> _dirtyLimit = Text("--dirty-limit", "SIZE", "Bytes not pushed yet beyond which writers wait. Default: 512MiB.");
 
+    private readonly Option<string> _onConflict = Text("--on-conflict", "refuse|push|discard", "What becomes of bytes of the cache directory that were not pushed, when another writer may have changed the remote since: refuse to mount, push them over what he wrote, or give them up. Default: refuse.");
+
     /// <summary>All of them.</summary>
     public IReadOnlyList<Option> All =>
     [
         _direct, _cache, _cacheSize, _flush, _chunk, _pullOrder, _pullFirst, _pullWorkers, _noPull, _pushInterval, _outage, _outageTimeout,
-        _closeTimeout, _memory, _dirtyLimit,
+        _closeTimeout, _memory, _dirtyLimit, _onConflict,
     ];
 
     /// <summary>What they say; null for a direct mount.</summary>
@@ -62,6 +64,7 @@ internal sealed class ManagedOptions
             OnOutage = Choice(result, _outage, [("wait", OutageBehavior.Wait), ("fail", OutageBehavior.FailFast), ("local", OutageBehavior.ServeLocal)]),
             OutageTimeout = Time(result, _outageTimeout) ?? defaults.OutageTimeout,
             CloseTimeout = Time(result, _closeTimeout) ?? defaults.CloseTimeout,
+            OnConflict = Choice(result, _onConflict, [("refuse", ConflictPolicy.Refuse), ("push", ConflictPolicy.Push), ("discard", ConflictPolicy.Discard)]),
             RequestTimeout = requestTimeout,
             MemoryBudget = Size(result, _memory, Math.Max(1 << 20, 4 * chunk)),
             DirtyHardLimit = dirtyLimit,

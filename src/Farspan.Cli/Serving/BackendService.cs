@@ -1,4 +1,5 @@
 using Farspan.Backends;
+using Farspan.Backends.Leases;
 using Farspan.Nbd.Server;
 using Farspan.Transports;
 using Farspan.Wire.Server;
@@ -83,7 +84,7 @@ internal sealed class BackendService(ServeSettings settings, ServeOutput output,
     private string? LeaseFile()
     {
         var uri = BackendUri.Parse(settings.Backend);
-        return uri.Scheme is "file" or "directory" && !settings.ReadOnly ? uri.Path.TrimEnd('/') + ".lease" : null;
+        return uri.Scheme is "file" or "directory" && !settings.ReadOnly ? LocalLeasing.FileFor(uri.Path) : null;
     }
 
     private NbdServerOptions Options() => new()

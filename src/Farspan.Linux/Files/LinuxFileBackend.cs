@@ -59,6 +59,8 @@ public sealed partial class LinuxFileBackend : IBackend, ITrim, IZero, IExtentSo
     /// <summary>With <see cref="FileBackendOptions.Direct"/> the alignment that the file system or device asks for.</summary>
     public BlockSizes BlockSizes { get; }
 
+    internal bool IsBlockDevice => _facts.IsBlockDevice;
+
     private bool IsDirect => _facts.DirectAlignment > 0;
 
     /// <summary>Opens a file or block device, or creates a sparse file where the options give a length and it is absent.</summary>

@@ -71,6 +71,7 @@ internal sealed class ProgramManagedServer(ProgramMountServer server, string pro
             ("--push-interval", Time(options.PushInterval)), ("--dirty-limit", Number(options.DirtyHardLimit)), ("--memory", Number(options.MemoryBudget)),
             ("--outage", options.OnOutage switch { OutageBehavior.FailFast => "fail", OutageBehavior.ServeLocal => "local", _ => "wait" }),
             ("--outage-timeout", Time(options.OutageTimeout)), ("--close-timeout", Time(options.CloseTimeout)),
+            ("--on-conflict", options.OnConflict switch { ConflictPolicy.Push => "push", ConflictPolicy.Discard => "discard", _ => null }),
         ];
         var arguments = values.Where(value => value.Value is not null).SelectMany(value => new[] { value.Name, value.Value! });
         if (options.BackgroundPull == BackgroundPull.Nothing)

@@ -1,3 +1,4 @@
+using Farspan.Backends.Leases;
 using Farspan.Units;
 using Farspan.Wire;
 
@@ -31,9 +32,17 @@ public static class CoreBackends
         return new ValueTask<IBackend>(new MemoryBackend(length));
     }
 
-    private static ValueTask<IBackend> OpenFileAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
-        => new(FileBackend.Open(FileBackendOptions.PathOf(uri), FileBackendOptions.Parse(uri, options)));
+    private static async ValueTask<IBackend> OpenFileAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
+    {
+        var parsed = FileBackendOptions.Parse(uri, options);
+        string path = FileBackendOptions.PathOf(uri);
+        var file = FileBackend.Open(path, parsed);
+        return parsed.Lock ? await LocalLeasing.OfferAsync(file, path, options.Clock) : file;
+    }
 
-    private static ValueTask<IBackend> OpenDirectoryAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
-        => new(DirectoryBackend.Open(FileBackendOptions.PathOf(uri), DirectoryBackendOptions.Parse(uri, options)));
+    private static async ValueTask<IBackend> OpenDirectoryAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
+    {
+        string path = FileBackendOptions.PathOf(uri);
+        return await LocalLeasing.OfferAsync(DirectoryBackend.Open(path, DirectoryBackendOptions.Parse(uri, options)), path, options.Clock);
+    }
 }

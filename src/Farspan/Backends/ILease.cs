@@ -7,6 +7,12 @@ public interface ILease : IAsyncDisposable
     long Epoch { get; }
 
     /// <summary>
+    /// The first epoch since which nobody but holders of this lease's key could change the bytes; null where the store cannot tell. Who had a lower
+    /// one before must expect that others have written since.
+    /// </summary>
+    long? UnbrokenSince { get; }
+
+    /// <summary>
     /// The bytes, as their owner sees them: every write, trim, zero and flush carries the epoch, and fails with
     /// <see cref="BackendError.Fenced"/> once a newer lease was given. Disposing it does nothing; dispose the lease.
     /// </summary>

@@ -17,7 +17,8 @@ public sealed partial class ManagedBackend
     /// was dirty there is pushed. Pulling begins before this returns.
     /// </summary>
     /// <exception cref="ArgumentException">An option is out of its bounds.</exception>
-    /// <exception cref="BackendException">The remote's lease could not be taken, or the cache could not be opened.</exception>
+    /// <exception cref="BackendException">The remote's lease could not be taken, or the cache could not be opened; or others may have written since
+    /// the cache was used last (<see cref="BackendError.Fenced"/>, see <see cref="ManagedMountOptions.OnConflict"/>).</exception>
     public static async ValueTask<ManagedBackend> OpenAsync(
         IBackend remote, ManagedMountOptions? options = null, CancellationToken cancellationToken = default)
     {
@@ -40,7 +41,7 @@ public sealed partial class ManagedBackend
     internal static async ValueTask<ManagedBackend> OpenAsync(
         IBackend remote, IChunkCache cache, ManagedMountOptions options, CancellationToken cancellationToken = default)
     {
-        var lease = await TakeLeaseAsync(remote, options, cancellationToken);
+        var lease = await MountOwnership.TakeAsync(remote, cache, options, cancellationToken);
         try
         {
             var bytes = lease?.Backend ?? remote;
@@ -83,16 +84,6 @@ public sealed partial class ManagedBackend
         string kept = report.KeptIn is null ? "it is lost" : $"it is kept in {report.KeptIn}, and the next mount pushes it";
         throw new MountException(
             $"{ByteSize.Format(report.UnpushedBytes)} of what was written did not reach the remote; {kept}: {report.Error?.Message}", report.Error);
-    }
-
-    private static async ValueTask<ILease?> TakeLeaseAsync(IBackend remote, ManagedMountOptions options, CancellationToken cancellationToken)
-    {
-        if (options.Lease == LeaseUse.Never || remote.IsReadOnly)
-            return null;
-        var leasing = remote.GetCapability<ILeasing>();
-        if (leasing is null && options.Lease == LeaseUse.Required)
-            throw new BackendException(BackendError.NotSupported, "The remote offers no lease, and the mount was asked to take one.");
-        return leasing is null ? null : await leasing.AcquireAsync(options.LeaseHolder, cancellationToken);
     }
 
     private void Recover()

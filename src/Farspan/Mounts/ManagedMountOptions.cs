@@ -73,6 +73,10 @@ public sealed record ManagedMountOptions
     /// <summary>Who takes the lease, in words for the next who asks for it. Default: the machine's name and the process.</summary>
     public string LeaseHolder { get; init; } = $"process {Environment.ProcessId} on {Environment.MachineName}";
 
+    /// <summary>What happens to bytes of the cache directory that were not pushed, where the remote's lease tells that others could write since.
+    /// Default: <see cref="ConflictPolicy.Refuse"/>.</summary>
+    public ConflictPolicy OnConflict { get; init; } = ConflictPolicy.Refuse;
+
     /// <summary>What the owner wants to be told. Default: nothing.</summary>
     public ManagedMountHooks Hooks { get; init; } = new();
 

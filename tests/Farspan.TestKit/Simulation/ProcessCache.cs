@@ -11,9 +11,15 @@ internal sealed class ProcessCache(SimulatedProcess process, IChunkCache inner) 
 
     public bool IsDurable => inner.IsDurable;
 
+    public CacheLease Lease => inner.Lease;
+
     public IEnumerable<RecoveredChunk> Recovered => inner.Recovered;
 
     public IEnumerable<(long FirstChunk, long Count)> RecoveredZeroes => inner.RecoveredZeroes;
+
+    public ValueTask KeepLeaseAsync(CacheLease lease) => process.ReturnAsync(() => inner.KeepLeaseAsync(lease));
+
+    public ValueTask ForgetCleanAsync() => process.ReturnAsync(inner.ForgetCleanAsync);
 
     public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
         => process.ReturnAsync(() => inner.ReadAsync(offset, buffer, cancellationToken));

@@ -1,4 +1,5 @@
 using Farspan.Chunks;
+using Farspan.Mounts.Caching;
 
 namespace Farspan.TestKit.Simulation;
 
@@ -16,6 +17,8 @@ internal sealed class SimulatedCacheDisk(ChunkLayout layout)
     public Dictionary<long, RangeSet> Dirty { get; } = [];
 
     public Dictionary<long, uint> Clean { get; } = [];
+
+    public CacheLease Lease { get; set; } = CacheLease.CreateNew();
 
     /// <summary>Whether the last opening came after a loss of power, so that clean chunks need proof.</summary>
     public bool NeedsProof { get; set; }

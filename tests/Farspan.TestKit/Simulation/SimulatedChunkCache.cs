@@ -30,6 +30,8 @@ internal sealed class SimulatedChunkCache : IChunkCache
 
     public bool IsDurable => true;
 
+    public CacheLease Lease => _disk.Lease;
+
     public IEnumerable<RecoveredChunk> Recovered => [.. Recover()];
 
     /// <summary>What a program does when it opens the cache: what was written of a chunk that is still zero does not count.</summary>
@@ -40,6 +42,20 @@ internal sealed class SimulatedChunkCache : IChunkCache
     }
 
     public IEnumerable<(long FirstChunk, long Count)> RecoveredZeroes => [.. _disk.Zero.Order().Select(index => (index, 1L))];
+
+    public async ValueTask KeepLeaseAsync(CacheLease lease)
+    {
+        await PauseAsync();
+        _disk.Lease = lease;
+    }
+
+    public async ValueTask ForgetCleanAsync()
+    {
+        await PauseAsync();
+        foreach (long index in _disk.Clean.Keys.ToArray())
+            Drop(index);
+        _disk.Whole.RemoveWhere(index => !_disk.Dirty[index].Covers(0, _disk.Layout.LengthOf(index)));
+    }
 
     public async ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {

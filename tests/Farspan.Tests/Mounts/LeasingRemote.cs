@@ -13,7 +13,7 @@ internal sealed class LeasingRemote(long length) : IBackend, ILeasing
 
     public bool IsReadOnly => false;
 
-    public ValueTask<ILease> AcquireAsync(string holder, CancellationToken cancellationToken = default)
+    public ValueTask<ILease> AcquireAsync(string holder, Guid? key = null, CancellationToken cancellationToken = default)
     {
         if (_lease is not null)
             throw new BackendException(BackendError.Leased, $"The remote is leased to {_lease.Holder}.");
@@ -40,6 +40,8 @@ internal sealed class LeasingRemote(long length) : IBackend, ILeasing
         public string Holder => holder;
 
         public long Epoch => epoch;
+
+        public long? UnbrokenSince => null;
 
         public IBackend Backend => remote._bytes;
 

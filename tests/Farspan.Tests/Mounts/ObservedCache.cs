@@ -18,6 +18,8 @@ internal sealed class ObservedCache(ChunkLayout layout) : IChunkCache
 
     public bool IsDurable => true;
 
+    public CacheLease Lease => _bytes.Lease;
+
     public IEnumerable<RecoveredChunk> Recovered { get; init; } = [];
 
     public IEnumerable<(long FirstChunk, long Count)> RecoveredZeroes => [];
@@ -44,6 +46,10 @@ internal sealed class ObservedCache(ChunkLayout layout) : IChunkCache
         lock (_gate)
             return _noted.TryGetValue(chunkIndex, out var ranges) && ranges.Covers(start, end);
     }
+
+    public ValueTask KeepLeaseAsync(CacheLease lease) => _bytes.KeepLeaseAsync(lease);
+
+    public ValueTask ForgetCleanAsync() => default;
 
     public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
         => _bytes.ReadAsync(offset, buffer, cancellationToken);

@@ -1,4 +1,5 @@
 using Farspan.Backends;
+using Farspan.Backends.Leases;
 using Farspan.TestKit.Time;
 using Farspan.Wire.Client;
 using Farspan.Wire.Server;
@@ -143,7 +144,7 @@ public sealed class LeaseTests
         var clock = new VirtualTimeProvider();
         var gate = new LeaseGate(new EpochFile(null, clock), clock, TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(5));
         var (one, two) = (Guid.NewGuid(), Guid.NewGuid());
-        long first = gate.AcquireAsync(one, Guid.NewGuid(), "one").Result;
+        long first = gate.AcquireAsync(one, Guid.NewGuid(), "one").Result.Epoch;
         clock.Advance(TimeSpan.FromSeconds(29));
         gate.Touch(one);
         clock.Advance(TimeSpan.FromSeconds(29));
@@ -151,7 +152,7 @@ public sealed class LeaseTests
         clock.Advance(TimeSpan.FromSeconds(2));
         Assert.Null(gate.TryEnter(one, first));
         gate.Exit();
-        long second = gate.AcquireAsync(two, Guid.NewGuid(), "two").Result;
+        long second = gate.AcquireAsync(two, Guid.NewGuid(), "two").Result.Epoch;
         Assert.True(second > first);
         Assert.Equal(BackendError.Fenced, gate.TryEnter(one, first)!.Error);
         Assert.Equal(BackendError.Fenced, gate.TryEnter(one, second)!.Error);
@@ -166,7 +167,7 @@ public sealed class LeaseTests
         var clock = new VirtualTimeProvider();
         var gate = new LeaseGate(new EpochFile(null, clock), clock, TimeSpan.FromSeconds(30), TimeSpan.FromSeconds(5));
         var one = Guid.NewGuid();
-        long epoch = gate.AcquireAsync(one, Guid.NewGuid(), "one").Result;
+        long epoch = gate.AcquireAsync(one, Guid.NewGuid(), "one").Result.Epoch;
         clock.Advance(TimeSpan.FromSeconds(31));
         Assert.Null(gate.TryEnter(Guid.Empty, 0));
         gate.Exit();
@@ -190,6 +191,24 @@ public sealed class LeaseTests
         host.Start();
         await using var next = await other.AcquireAsync("other");
         Assert.True(next.Epoch > lease.Epoch);
+    }
+
+    [Fact(Timeout = TimeLimit)]
+    public async Task HolderThatDied_TakesOverWithItsKey_AndWhatItHadSentIsFenced()
+    {
+        await using var host = new WireHost(new MemoryBackend(1 << 20));
+        await using var died = await host.ConnectAsync();
+        await using var again = await host.ConnectAsync();
+        var key = Guid.NewGuid();
+        var old = await died.AcquireAsync("holder", key);
+        Assert.Equal(old.Epoch, old.UnbrokenSince);
+        await using var lease = await again.AcquireAsync("holder", key);
+        Assert.True(lease.Epoch > old.Epoch);
+        Assert.Equal(old.Epoch, lease.UnbrokenSince);
+        await RefusedAsync(BackendError.Fenced, () => old.Backend.WriteAsync(0, new byte[] { 9 }));
+        await lease.Backend.WriteAsync(0, new byte[] { 1 });
+        await using var other = await host.ConnectAsync();
+        await RefusedAsync(BackendError.Leased, async () => await other.AcquireAsync("other"));
     }
 
     [Fact(Timeout = TimeLimit)]

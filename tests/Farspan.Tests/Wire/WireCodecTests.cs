@@ -1,6 +1,6 @@
 using Farspan.Backends;
 using Farspan.Wire.Protocol;
-using Farspan.Wire.Server;
+using Farspan.Backends.Leases;
 using Xunit;
 
 namespace Farspan.Tests.Wire;
@@ -106,10 +106,10 @@ public sealed class WireCodecTests
         string path = directory["lease"];
         var file = new EpochFile(path, TimeProvider.System);
         long first = file.NextEpoch();
-        file.Save(new LeaseRecord(first, Session, Session, "one"));
-        file.Save(new LeaseRecord(first, Guid.Empty, Guid.Empty, "one"));
+        file.Save(new LeaseRecord(first, first, Session, Session, "one"));
+        file.Save(new LeaseRecord(first, first, Guid.Empty, Session, "one"));
         Assert.Equal(Guid.Empty, new EpochFile(path, TimeProvider.System).Last!.Session);
-        file.Save(new LeaseRecord(first + 1, Session, Session, "two"));
+        file.Save(new LeaseRecord(first + 1, first, Session, Session, "two"));
         Assert.Equal("two", new EpochFile(path, TimeProvider.System).Last!.Holder);
         byte[] bytes = File.ReadAllBytes(path);
         bytes[20] ^= 1;

@@ -48,6 +48,19 @@ internal sealed class ChunkNotes(ChunkLayout layout)
     public bool IsAnyKnown(long firstChunk, long count)
         => _whole.Any(firstChunk, count) || _dirty.Any(firstChunk, count) || _zero.Any(firstChunk, count);
 
+    /// <summary>The next chunk from an index on of which anything is noted; the number of chunks where there is none.</summary>
+    public long NextKnown(long chunkIndex)
+    {
+        long next = Layout.ChunkCount;
+        foreach (var bits in (ReadOnlySpan<ChunkBitmap>)[_whole, _dirty, _zero])
+        {
+            if (bits.NextSet(chunkIndex) is >= 0 and long found && found < next)
+                next = found;
+        }
+
+        return next;
+    }
+
     /// <summary>Whether the chunk is all here, and that needs no proof.</summary>
     public bool IsWhole(long chunkIndex) => _whole[chunkIndex] && !_unproven[chunkIndex];
 
@@ -80,6 +93,10 @@ internal sealed class ChunkNotes(ChunkLayout layout)
             case RecordKind.Zero:
                 Forget(record.Index, record.Count);
                 _zero.Set(record.Index, record.Count);
+                break;
+            case RecordKind.ForgetClean:
+                for (long i = _whole.NextSet(record.Index); i >= 0 && i < record.Index + record.Count; i = _whole.NextSet(i + 1))
+                    ForgetClean(i);
                 break;
         }
     }
@@ -216,6 +233,14 @@ internal sealed class ChunkNotes(ChunkLayout layout)
         _checksums[index] = checksum;
         if (isUnproven)
             _unproven.Set(index);
+    }
+
+    private void ForgetClean(long index)
+    {
+        if (!_dirty[index])
+            Forget(index, 1);
+        else if (_ranges.ContainsKey(index))
+            _whole.Clear(index);
     }
 
     private void Forget(long first, long count)

@@ -36,8 +36,10 @@ internal sealed partial class DirectoryChunkCache : IChunkCache
     private long _noteVersion;
     private volatile bool _isDisposed;
 
-    private DirectoryChunkCache(DirectoryCacheOptions options, IBackend data, JournalFile journal, ChunkNotes notes)
+    private DirectoryChunkCache(DirectoryCacheOptions options, IBackend data, JournalFile journal, ChunkNotes notes, CacheLease? lease)
     {
+        _keptLease = lease;
+        Lease = lease ?? CacheLease.CreateNew();
         _options = options;
         _data = data;
         _trim = data.GetCapability<ITrim>();
@@ -73,8 +75,9 @@ internal sealed partial class DirectoryChunkCache : IChunkCache
         try
         {
             options.Validate();
+            var lease = await CacheLease.ReadAsync(options.Files);
             var (data, journal, notes) = await CacheOpening.OpenAsync(options);
-            return new DirectoryChunkCache(options, data, journal, notes);
+            return new DirectoryChunkCache(options, data, journal, notes, lease);
         }
         catch
         {

@@ -24,14 +24,28 @@ internal interface IChunkCache : IAsyncDisposable
     /// <summary>Whether a flush makes anything durable: not so for a cache in memory.</summary>
     bool IsDurable { get; }
 
-    /// <summary>What was known when the cache was opened, by rising index. Read once, before anything else.</summary>
+    /// <summary>Who the cache is to its remote, and the last lease that it was used under.</summary>
+    CacheLease Lease { get; }
+
+    /// <summary>What was known when the cache was opened, by rising index. Read before any chunk is read, written or noted.</summary>
     IEnumerable<RecoveredChunk> Recovered { get; }
 
     /// <summary>
     /// Runs of chunks that read as zero and of which the remote may not know (<see cref="NoteZeroAsync"/>), by rising index, not touching; none
-    /// of them is in <see cref="Recovered"/>. Read once, before anything else.
+    /// of them is in <see cref="Recovered"/>. Read as that is.
     /// </summary>
     IEnumerable<(long FirstChunk, long Count)> RecoveredZeroes { get; }
+
+    /// <summary>Keeps what <see cref="Lease"/> is from now on; durable when this returns.</summary>
+    /// <exception cref="Backends.BackendException">The cache failed.</exception>
+    ValueTask KeepLeaseAsync(CacheLease lease);
+
+    /// <summary>
+    /// Of all that was recovered only what is dirty stays; durable when this returns. Before any chunk is read, written or noted;
+    /// <see cref="Recovered"/> then says what is left.
+    /// </summary>
+    /// <exception cref="Backends.BackendException">The cache failed.</exception>
+    ValueTask ForgetCleanAsync();
 
     /// <summary>Bytes that were written before, and not discarded since.</summary>
     /// <exception cref="Backends.BackendException">The cache failed.</exception>

@@ -37,10 +37,23 @@ internal sealed class MemoryChunkCache : IChunkCache
     public bool IsDurable => false;
 
     /// <inheritdoc/>
+    public CacheLease Lease { get; private set; } = CacheLease.CreateNew();
+
+    /// <inheritdoc/>
     public IEnumerable<RecoveredChunk> Recovered => [];
 
     /// <inheritdoc/>
     public IEnumerable<(long FirstChunk, long Count)> RecoveredZeroes => [];
+
+    /// <inheritdoc/>
+    public ValueTask KeepLeaseAsync(CacheLease lease)
+    {
+        Lease = lease;
+        return default;
+    }
+
+    /// <inheritdoc/>
+    public ValueTask ForgetCleanAsync() => default;
 
     /// <summary>Lends cached bytes where they lie; not those in slots, which may be given to another chunk.</summary>
     public bool TryLend(long offset, int length, out LentMemory lent)

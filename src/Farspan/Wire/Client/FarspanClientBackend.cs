@@ -106,18 +106,19 @@ public sealed class FarspanClientBackend : IBackend, ITrim, IZero, IExtentSource
 
     /// <inheritdoc/>
     /// <remarks>The server's answer is waited for even when cancelled, so that no lease is left behind.</remarks>
-    public async ValueTask<ILease> AcquireAsync(string holder, CancellationToken cancellationToken = default)
+    public async ValueTask<ILease> AcquireAsync(string holder, Guid? key = null, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(holder);
+        ArgumentOutOfRangeException.ThrowIfEqual(key ?? Guid.AllBitsSet, Guid.Empty, nameof(key));
         Check(0, 0, cancellationToken);
-        var key = Guid.NewGuid();
+        var secret = key ?? Guid.NewGuid();
         var answer = new WireAnswer();
         var request = _link.Rent();
         request.Prepare(WireOperation.LeaseAcquire, 0, 0, epoch: 0);
-        request.Payload = new LeaseRequest(key, holder).ToBytes();
+        request.Payload = new LeaseRequest(secret, holder).ToBytes();
         request.Answer = answer;
         await _link.Submit(request, CancellationToken.None);
-        var lease = new FarspanLease(this, _link, key, holder, answer.Epoch);
+        var lease = new FarspanLease(this, _link, secret, holder, answer.Epoch, Has(WireCapabilities.LeaseHistory) ? answer.Offset : null);
         lock (_link.Gate)
             _link.Lease = lease;
         if (!cancellationToken.IsCancellationRequested)

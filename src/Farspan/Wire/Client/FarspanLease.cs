@@ -16,12 +16,13 @@ internal sealed class FarspanLease : ILease
     private bool _isRenewing;
     private Task? _releasing;
 
-    public FarspanLease(FarspanClientBackend client, WireLink link, Guid key, string holder, long epoch)
+    public FarspanLease(FarspanClientBackend client, WireLink link, Guid key, string holder, long epoch, long? unbrokenSince)
     {
         _link = link;
         _key = key;
         _holder = holder;
         Epoch = epoch;
+        UnbrokenSince = unbrokenSince;
         Backend = new LeasedBackend(client, epoch);
         Lost = _lost.Token;
         _renewEvery = TimeSpan.FromMilliseconds(link.Hello.LeaseMilliseconds) / 3;
@@ -29,6 +30,8 @@ internal sealed class FarspanLease : ILease
     }
 
     public long Epoch { get; }
+
+    public long? UnbrokenSince { get; }
 
     public IBackend Backend { get; }
 

@@ -7,6 +7,8 @@ internal sealed class WireAnswer
 {
     public long Epoch { get; set; }
 
+    public long Offset { get; set; }
+
     public List<Extent> Extents { get; } = [];
 
     public int ExtentLimit { get; init; }

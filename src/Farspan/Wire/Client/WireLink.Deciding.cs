@@ -241,6 +241,7 @@ internal sealed partial class WireLink
     private static bool TryTake(WireRequest request, in WireFrame reply, ReadOnlySpan<byte> payload, WireAnswer answer)
     {
         answer.Epoch = reply.Epoch;
+        answer.Offset = reply.Offset;
         long left = request.Length;
         long offset = request.Offset;
         for (; payload.Length > 0; payload = payload[ExtentRecord.Size..])

@@ -3,7 +3,7 @@ namespace Farspan.Wire.Protocol;
 /// <summary>
 /// The payload of LEASE_ACQUIRE.
 /// <code>
-///  0 16  key: chosen at random for this lease; asking again with the same key gives the same epoch
+///  0 16  key: the holder's secret; asking again in the same session gives the same epoch, in another session a new one, which ends the old one
 /// 16  n  who takes it, in UTF-8
 /// </code>
 /// </summary>

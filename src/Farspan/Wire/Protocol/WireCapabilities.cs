@@ -12,4 +12,5 @@ internal enum WireCapabilities : uint
     Extents = 16,
     Leasing = 32,
     ConcurrentWriters = 64,
+    LeaseHistory = 128,
 }

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Farspan.Backends;
+using Farspan.Backends.Leases;
 using Farspan.Transports;
 
 namespace Farspan.Wire.Server;
@@ -78,7 +79,7 @@ public sealed class FarspanServer : IAsyncDisposable
     /// a lease is held, and are over before one is given. Disposing it does nothing.
     /// </summary>
     public IBackend Gated(string name = "")
-        => Find(name) is { } store ? new GatedBackend(store) : throw new ArgumentException($"There is no export named '{name}'.", nameof(name));
+        => Find(name) is { } store ? new GatedBackend(store.Backend, store.Gate) : throw new ArgumentException($"There is no export named '{name}'.", nameof(name));
 
     /// <summary>
     /// Accepts clients until cancelled, the listener is disposed, or the server stops; then returns, while the accepted ones go on. The caller

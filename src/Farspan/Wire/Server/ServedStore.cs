@@ -1,4 +1,5 @@
 using Farspan.Backends;
+using Farspan.Backends.Leases;
 using Farspan.Wire.Protocol;
 
 namespace Farspan.Wire.Server;
@@ -9,7 +10,9 @@ internal sealed class ServedStore
     public ServedStore(FarspanExport export, FarspanServerOptions options)
     {
         Export = export;
-        Backend = export.Backend;
+
+        // The store behind a local lease: this gate takes its place, with the same file.
+        Backend = export.Backend.GetCapability<LeasableBackend>()?.Inner ?? export.Backend;
         IsReadOnly = export.ReadOnly || Backend.IsReadOnly;
         Trim = IsReadOnly ? null : Backend.GetCapability<ITrim>();
         Zero = IsReadOnly ? null : Backend.GetCapability<IZero>();
@@ -19,7 +22,7 @@ internal sealed class ServedStore
         Preferred = sizes.Preferred;
         MaximumPayload = Math.Max(sizes.Minimum, Math.Min(options.MaximumPayload, sizes.Maximum) / sizes.Minimum * sizes.Minimum);
         Gate = new LeaseGate(new EpochFile(export.LeaseFile, options.Clock), options.Clock, options.LeaseTimeout, options.DrainTimeout);
-        Capabilities = (IsReadOnly ? WireCapabilities.ReadOnly : WireCapabilities.Leasing)
+        Capabilities = (IsReadOnly ? WireCapabilities.ReadOnly : WireCapabilities.Leasing | WireCapabilities.LeaseHistory)
             | (Trim is null ? 0 : WireCapabilities.Trim)
             | (Zero is null ? 0 : WireCapabilities.Zero)
             | (Zero?.CanZeroFast == true ? WireCapabilities.FastZero : 0)

@@ -208,8 +208,8 @@ internal sealed class WireRequests(
         {
             if (store.IsReadOnly)
                 throw new BackendException(BackendError.ReadOnly, "A read-only export has no lease.");
-            long epoch = await store.Gate.AcquireAsync(session, lease.Key, lease.Holder);
-            outbox.Enqueue(new Outgoing(Success(request) with { Epoch = epoch }, null, 0, null));
+            var given = await store.Gate.AcquireAsync(session, lease.Key, lease.Holder);
+            outbox.Enqueue(new Outgoing(Success(request) with { Epoch = given.Epoch, Offset = given.Since }, null, 0, null));
         }
         catch (Exception error)
         {

@@ -64,7 +64,7 @@ internal readonly ref struct JournalRecord
         return kind switch
         {
             RecordKind.Dirty => count > 0 && index < layout.ChunkCount && record.RangesFit(layout.LengthOf(index)),
-            RecordKind.Whole or RecordKind.Clean or RecordKind.Unproven or RecordKind.Discard or RecordKind.Zero
+            RecordKind.Whole or RecordKind.Clean or RecordKind.Unproven or RecordKind.Discard or RecordKind.Zero or RecordKind.ForgetClean
                 => count > 0 && index <= layout.ChunkCount - count,
             RecordKind.Checkpoint => count == 0,
             RecordKind.Closed or RecordKind.Fault => count == 0 && index == 0,

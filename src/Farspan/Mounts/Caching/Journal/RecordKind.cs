@@ -29,4 +29,7 @@ internal enum RecordKind
 
     /// <summary>Chunks read as zero, and the remote may not know.</summary>
     Zero = 9,
+
+    /// <summary>Of the chunks only what is dirty is here any more: others may have changed the rest at the remote.</summary>
+    ForgetClean = 10,
 }

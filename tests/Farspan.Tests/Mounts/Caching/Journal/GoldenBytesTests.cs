@@ -45,6 +45,7 @@ public sealed class GoldenBytesTests
         AssertBytes(w => JournalRecord.Write(w, RecordKind.Closed), "07000000" + "00000000" + "0000000000000000");
         AssertBytes(w => JournalRecord.Write(w, RecordKind.Fault), "08000000" + "00000000" + "0000000000000000");
         AssertBytes(w => JournalRecord.Write(w, RecordKind.Zero, 3, 2), "09000000" + "02000000" + "0300000000000000");
+        AssertBytes(w => JournalRecord.Write(w, RecordKind.ForgetClean, 0, 16), "0A000000" + "10000000" + "0000000000000000");
         return Task.CompletedTask;
     }
 

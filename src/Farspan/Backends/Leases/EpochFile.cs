@@ -1,18 +1,19 @@
 using System.Buffers.Binary;
-using Farspan.Backends;
 using Farspan.Checksums;
 using Farspan.Wire.Protocol;
 
-namespace Farspan.Wire.Server;
+namespace Farspan.Backends.Leases;
 
 /// <summary>
-/// Where the last lease of an export is kept, so that epochs rise across restarts and a holder keeps its lease over one. Two slots are written
-/// in turn, each with a checksum: a torn write leaves the other. Without a file, epochs start at the clock's microseconds, which are past
-/// those of an earlier run. Not thread-safe.
+/// Where the last lease of a store is kept, so that epochs rise across restarts, a holder keeps its lease over one, and one that comes back
+/// learns whether others could write meanwhile. Two slots are written in turn, each with a checksum: a torn write leaves the other. Without a
+/// file, epochs start at the clock's microseconds, which are past those of an earlier run. Not thread-safe.
 /// <code>
 /// each slot of 512 bytes:
 ///  0  8  magic "FSEPOCH1"        8  8  epoch          16 16  session of the holder, zero once given back
-/// 32 16  key of the lease       48  4  length, and 52 its bytes: who holds it       508  4  CRC-32C of bytes 0 to 507
+/// 32 16  key of the holder, zero once somebody without a lease could write
+/// 48  4  length, and 52 its bytes: who holds it      496  8  first epoch of this key without another's between
+/// 508 4  CRC-32C of bytes 0 to 507
 /// </code>
 /// </summary>
 internal sealed class EpochFile
@@ -34,7 +35,7 @@ internal sealed class EpochFile
             byte[] bytes = File.ReadAllBytes(path);
             for (int slot = 0; slot < 2 && bytes.Length >= (slot + 1) * SlotSize; slot++)
             {
-                if (TryRead(bytes.AsSpan(slot * SlotSize, SlotSize)) is not { } record || (Last is { } last && !IsNewer(record, last, slot)))
+                if (TryRead(bytes.AsSpan(slot * SlotSize, SlotSize)) is not { } record || (Last is { } last && !IsNewer(record, last)))
                     continue;
                 Last = record;
                 _nextSlot = 1 - slot;
@@ -81,10 +82,8 @@ internal sealed class EpochFile
         Last = record;
     }
 
-    // Of one epoch there are two records at most, held and given back, and the latter came second.
-    private static bool IsNewer(LeaseRecord record, LeaseRecord other, int slot)
-        => record.Epoch > other.Epoch || (record.Epoch == other.Epoch && record.Session == Guid.Empty && slot == 1)
-            || (record.Epoch == other.Epoch && record.Session == Guid.Empty && other.Session != Guid.Empty);
+    private static bool IsNewer(LeaseRecord record, LeaseRecord other)
+        => record.Epoch > other.Epoch || (record.Epoch == other.Epoch && record.Stage > other.Stage);
 
     private static LeaseRecord? TryRead(ReadOnlySpan<byte> slot)
     {
@@ -96,7 +95,7 @@ internal sealed class EpochFile
         }
 
         return new LeaseRecord(
-            BinaryPrimitives.ReadInt64LittleEndian(slot[8..]), new Guid(slot.Slice(16, 16)), new Guid(slot.Slice(32, 16)),
+            BinaryPrimitives.ReadInt64LittleEndian(slot[8..]), BinaryPrimitives.ReadInt64LittleEndian(slot[496..]), new Guid(slot.Slice(16, 16)), new Guid(slot.Slice(32, 16)),
             WireLimits.Decode(slot.Slice(52, length)) ?? "");
     }
 
@@ -109,6 +108,7 @@ internal sealed class EpochFile
         byte[] holder = WireLimits.Encode(record.Holder, WireLimits.MaximumHolder);
         BinaryPrimitives.WriteInt32LittleEndian(slot[48..], holder.Length);
         holder.CopyTo(slot[52..]);
+        BinaryPrimitives.WriteInt64LittleEndian(slot[496..], record.Since);
         BinaryPrimitives.WriteUInt32LittleEndian(slot[^4..], Crc32C.Compute(slot[..^4]));
     }
 }

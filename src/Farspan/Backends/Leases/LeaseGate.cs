@@ -1,6 +1,5 @@
-using Farspan.Backends;
 
-namespace Farspan.Wire.Server;
+namespace Farspan.Backends.Leases;
 
 /// <summary>
 /// The one door to an export's bytes for everything that changes them. Who enters is counted until he leaves, and a lease is given only once
@@ -15,7 +14,8 @@ internal sealed class LeaseGate
     private volatile LeaseRecord? _held;
     private long _seen;
     private long _running;
-    private Task<long>? _granting;
+    private Task<LeaseRecord>? _granting;
+    private Guid _grantingSession;
     private Guid _grantingKey;
     private string _grantingHolder = "";
     private TaskCompletionSource? _drained;
@@ -30,6 +30,12 @@ internal sealed class LeaseGate
         _seen = clock.GetTimestamp();
         _held = file.Last is { } last && last.Session != Guid.Empty ? last : null;
     }
+
+    /// <summary>
+    /// The gate of a store that is locked for one process: whoever held the lease before cannot be alive, and no holder can fall silent.
+    /// </summary>
+    public static LeaseGate ForOneProcess(EpochFile file, TimeProvider clock, TimeSpan drainTimeout)
+        => new(file, clock, TimeSpan.MaxValue, drainTimeout) { _held = null };
 
     public TimeSpan LeaseTimeout { get; }
 
@@ -78,8 +84,13 @@ internal sealed class LeaseGate
             {
                 if (!IsLapsed)
                     return Leased(other.Holder);
-                if (TryEnd(other) is { } failure)
+                if (TryEndRun(other) is { } failure)
                     return failure;
+            }
+            else if (_file.Last is { } last && last.Key != Guid.Empty && TryEndRun(last) is { } failure)
+            {
+                // Whoever held it last is told when he comes back.
+                return failure;
             }
 
             _running++;
@@ -97,27 +108,36 @@ internal sealed class LeaseGate
         }
     }
 
-    /// <summary>Gives the lease, once all changes that were let in are over.</summary>
-    /// <exception cref="BackendException">Another holds it, changes do not end, or it cannot be kept.</exception>
-    public Task<long> AcquireAsync(Guid session, Guid key, string holder)
+    /// <summary>
+    /// Gives the lease, once all changes that were let in are over. Whoever has the present holder's key is that holder, come back, and takes over
+    /// from his older session at once.
+    /// </summary>
+    /// <exception cref="BackendException">Another holds the lease, changes do not end, or it cannot be kept.</exception>
+    public Task<LeaseRecord> AcquireAsync(Guid session, Guid key, string holder)
     {
         lock (_gate)
         {
-            if (_granting is not null)
-                return key == _grantingKey ? _granting : Task.FromException<long>(Leased(_grantingHolder));
+            if (_granting is { } before)
+            {
+                if (key != _grantingKey)
+                    return Task.FromException<LeaseRecord>(Leased(_grantingHolder));
+                return session == _grantingSession ? before : AcquireAfterAsync(before, session, key, holder);
+            }
+
             if (_held is { } held)
             {
                 if (held.Key == key && held.Session == session)
                 {
                     Volatile.Write(ref _seen, _clock.GetTimestamp());
-                    return Task.FromResult(held.Epoch);
+                    return Task.FromResult(held);
                 }
 
-                if (!IsLapsed)
-                    return Task.FromException<long>(Leased(held.Holder));
+                if (held.Key != key && !IsLapsed)
+                    return Task.FromException<LeaseRecord>(Leased(held.Holder));
             }
 
             _held = null;
+            _grantingSession = session;
             _grantingKey = key;
             _grantingHolder = holder;
             _drained = _running == 0 ? null : new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -169,11 +189,16 @@ internal sealed class LeaseGate
     private static BackendException Fenced(long epoch)
         => new(BackendError.Fenced, $"The lease with epoch {epoch} is over; what was to be written under it is refused.");
 
-    private BackendException? TryEnd(LeaseRecord held)
+    private BackendException? TryEnd(LeaseRecord held) => TryKeep(held with { Session = Guid.Empty });
+
+    /// <summary>Somebody without a lease is about to write.</summary>
+    private BackendException? TryEndRun(LeaseRecord last) => TryKeep(last with { Session = Guid.Empty, Key = Guid.Empty });
+
+    private BackendException? TryKeep(LeaseRecord ended)
     {
         try
         {
-            _file.Save(held with { Session = Guid.Empty, Key = Guid.Empty });
+            _file.Save(ended);
             _held = null;
             return null;
         }
@@ -183,7 +208,21 @@ internal sealed class LeaseGate
         }
     }
 
-    private async Task<long> GrantAsync(Task? drained, Guid session, Guid key, string holder)
+    private async Task<LeaseRecord> AcquireAfterAsync(Task before, Guid session, Guid key, string holder)
+    {
+        try
+        {
+            await before;
+        }
+        catch (BackendException)
+        {
+            // That session's affair.
+        }
+
+        return await AcquireAsync(session, key, holder);
+    }
+
+    private async Task<LeaseRecord> GrantAsync(Task? drained, Guid session, Guid key, string holder)
     {
         try
         {
@@ -191,11 +230,13 @@ internal sealed class LeaseGate
                 await drained.WaitAsync(_drainTimeout, _clock);
             lock (_gate)
             {
-                var record = new LeaseRecord(_file.NextEpoch(), session, key, holder);
+                long epoch = _file.NextEpoch();
+                long since = _file.Last is { } last && last.Key == key ? last.Since : epoch;
+                var record = new LeaseRecord(epoch, since, session, key, holder);
                 _file.Save(record);
                 Volatile.Write(ref _seen, _clock.GetTimestamp());
                 _held = record;
-                return record.Epoch;
+                return record;
             }
         }
         catch (TimeoutException error)
