@@ -18,7 +18,7 @@ internal sealed class SimulatedClient(
             {
                 await StepAsync();
             }
-            catch (BackendException error) when (error.Error is BackendError.TimedOut or BackendError.Disconnected or BackendError.InputOutput)
+            catch (BackendException error) when (error.Error is BackendError.TimedOut or BackendError.Disconnected or BackendError.InputOutput or BackendError.NoSpace)
             {
                 Failures++;
             }

@@ -38,6 +38,13 @@ internal sealed class SimulatedRemote : IBackend, ITrim, IZero, IExtentSource
     /// <summary>How often a call takes a minute.</summary>
     public double Stalls { get; set; }
 
+    /// <summary>Draws what only harsh worlds have, so that the others stay as they were: calls on their way for up to half a minute, and replies that
+    /// were sent before a restart and arrive after it.</summary>
+    public Random? Harshness { get; init; }
+
+    /// <summary>How often a call of a harsh world is slow, each way.</summary>
+    public double SlowCalls { get; set; }
+
     /// <summary>How often a read fails for good.</summary>
     public double BadReads { get; set; }
 
@@ -150,6 +157,7 @@ internal sealed class SimulatedRemote : IBackend, ITrim, IZero, IExtentSource
         {
             int restarts = _restarts;
             await TravelAsync(cancellationToken);
+            await LingerAsync(cancellationToken);
             if (Refuse(isChange) is { } refusal)
                 throw refusal;
             if (IsCut || restarts != _restarts || _random.NextDouble() < LostRequests)
@@ -160,14 +168,22 @@ internal sealed class SimulatedRemote : IBackend, ITrim, IZero, IExtentSource
             _hasUnflushed |= isChange;
             if (_random.NextDouble() < Stalls)
                 await Task.Delay(TimeSpan.FromMinutes(1), _clock, CancellationToken.None);
+            await LingerAsync(CancellationToken.None);
             await TravelAsync(CancellationToken.None);
-            if (IsCut || restarts != _restarts || _random.NextDouble() < LostReplies)
+            bool isReplyGone = restarts != _restarts && Harshness?.Next(2) != 0;
+            if (IsCut || isReplyGone || _random.NextDouble() < LostReplies)
                 throw Lost("reply");
         }
         finally
         {
             Running--;
         }
+    }
+
+    private async Task LingerAsync(CancellationToken cancellationToken)
+    {
+        if (SlowCalls > 0 && Harshness!.NextDouble() < SlowCalls)
+            await Task.Delay(TimeSpan.FromSeconds(30) * Math.Pow(Harshness.NextDouble(), 4), _clock, cancellationToken);
     }
 
     private async Task TravelAsync(CancellationToken cancellationToken)

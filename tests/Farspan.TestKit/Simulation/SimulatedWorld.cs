@@ -2,6 +2,7 @@ using Farspan.Backends;
 using Farspan.Chunks;
 using Farspan.Mounts;
 using Farspan.Mounts.Caching;
+using Farspan.Mounts.Caching.Journal;
 using Farspan.TestKit.Time;
 
 namespace Farspan.TestKit.Simulation;
@@ -23,10 +24,11 @@ internal sealed class SimulatedWorld
     private readonly SimulatedTruth _truth;
     private readonly SimulatedCacheDisk _notes;
     private readonly SimulatedDisk _disk;
+    private readonly Random? _harshness;
     private bool _isHealed;
     private bool _wasPowerLost;
 
-    private SimulatedWorld(int seed, VirtualTimeProvider clock)
+    private SimulatedWorld(int seed, bool isHarsh, VirtualTimeProvider clock)
     {
         _random = new Random(seed);
         _clock = clock;
@@ -34,22 +36,25 @@ internal sealed class SimulatedWorld
         byte[] contents = new byte[_plan.Length];
         _random.NextBytes(contents);
         _truth = new SimulatedTruth(contents);
-        _remote = new SimulatedRemote((byte[])contents.Clone(), clock, _random) { HasTrimAndZero = _plan.HasTrimAndZero };
+        _harshness = isHarsh ? new Random(~seed) : null;
+        _remote = new SimulatedRemote((byte[])contents.Clone(), clock, _random) { HasTrimAndZero = _plan.HasTrimAndZero, Harshness = _harshness };
         _notes = new SimulatedCacheDisk(new ChunkLayout(_plan.Length, _plan.Options.ChunkSize));
         _disk = new SimulatedDisk(seed, clock);
     }
 
     /// <summary>Runs the world of a seed to its end.</summary>
+    /// <param name="seed">The seed.</param>
+    /// <param name="isHarsh">Whether calls are slow, replies outlive restarts, and the disk of the cache runs full and loses syncs, too.</param>
     /// <returns>A number that stands for all choices made.</returns>
-    public static ulong Run(int seed)
+    public static ulong Run(int seed, bool isHarsh = false)
     {
         try
         {
-            return VirtualTime.RunSeed(seed, Limit, clock => new SimulatedWorld(seed, clock).RunAsync());
+            return VirtualTime.RunSeed(seed, Limit, clock => new SimulatedWorld(seed, isHarsh, clock).RunAsync());
         }
         catch (Exception error)
         {
-            throw new InvalidOperationException($"Seed {seed}: {error.Message}", error);
+            throw new InvalidOperationException($"Seed {seed}{(isHarsh ? ", harsh" : "")}: {error.Message}", error);
         }
     }
 
@@ -61,10 +66,19 @@ internal sealed class SimulatedWorld
             await LiveAndDieAsync(isFirst: kill == 0);
         }
 
+        bool isFirst = _plan.Kills == 0;
+        while (!await LiveAndCloseAsync(isFirst))
+            isFirst = false;
+        _truth.CheckAtEnd(_remote.Durable);
+    }
+
+    /// <returns>False where the cache has lost a sync, which only another opening mends.</returns>
+    private async Task<bool> LiveAndCloseAsync(bool isFirst)
+    {
         _isHealed = false;
         var process = new SimulatedProcess();
         var mount = await OpenAsync(process);
-        if (_plan.Kills > 0)
+        if (!isFirst)
             await CheckAfterOpeningAsync(mount);
         var troubles = TroubleAsync(process);
         await Task.WhenAll(StartClients(process, mount));
@@ -72,9 +86,13 @@ internal sealed class SimulatedWorld
         await troubles;
         Heal();
         var report = await mount.CloseAsync();
-        if (!report.IsComplete || report.Error is not null)
+        if (report.IsComplete && report.Error is null)
+            return true;
+        if (!_disk.HasLostSync)
             throw new InvalidOperationException($"The close left {report}.", report.Error);
-        _truth.CheckAtEnd(_remote.Durable);
+        _wasPowerLost = true;
+        _disk.Restart(losePower: false);
+        return false;
     }
 
     private async Task LiveAndDieAsync(bool isFirst)
@@ -90,7 +108,9 @@ internal sealed class SimulatedWorld
         await Task.Delay(TimeSpan.FromMilliseconds(_random.Next(1, 1 << _random.Next(1, 15))), _clock);
         process.Kill();
         _wasPowerLost = _random.Next(2) == 0;
+        bool isDiskInDoubt = _wasPowerLost || _disk.HasLostSync;
         _disk.Restart(_wasPowerLost);
+        _wasPowerLost = isDiskInDoubt;
         _isHealed = true;
         await troubles;
         if (failures.Count > 0)
@@ -194,12 +214,25 @@ internal sealed class SimulatedWorld
             _remote.IsCut = _random.Next(4) == 0;
             if (_random.Next(3) == 0)
                 _remote.Restart();
+            if (_harshness is not null)
+                BeHarsh(_harshness);
             await Task.Delay(TimeSpan.FromMilliseconds(_random.Next(1, 1 << _random.Next(2, 16))), _clock);
         }
     }
 
+    private void BeHarsh(Random random)
+    {
+        _remote.SlowCalls = random.Next(2) == 0 ? 0 : random.NextDouble() / 3;
+        _disk.SectorLimit = random.Next(3) == 0 ? _disk.UsedSectors + random.Next(1, 60) : long.MaxValue;
+        if (random.Next(40) == 0)
+            _disk.FailSyncOf = random.Next(2) == 0 ? DirectoryChunkCache.DataName : JournalFile.Name;
+    }
+
     private void Heal()
     {
+        _remote.SlowCalls = 0;
+        _disk.SectorLimit = long.MaxValue;
+        _disk.FailSyncOf = null;
         _remote.IsCut = false;
         _remote.LostRequests = 0;
         _remote.LostReplies = 0;

@@ -29,7 +29,10 @@ public sealed class ManagedMountSimulationTests
     public void EveryWorld_KeepsThePromises(int batch)
     {
         for (int seed = batch; seed < SeedCount; seed += Batches)
+        {
             SimulatedWorld.Run(seed);
+            SimulatedWorld.Run(seed, isHarsh: true);
+        }
     }
 
     [Theory]

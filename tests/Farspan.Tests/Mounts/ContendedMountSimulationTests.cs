@@ -1,0 +1,33 @@
+using Farspan.TestKit.Simulation;
+using Xunit;
+
+namespace Farspan.Tests.Mounts;
+
+/// <summary>
+/// Mounts of several hosts that contend for one remote with a lease, in simulated worlds. <c>FARSPAN_SEEDS</c> says how many; <c>FARSPAN_SEED</c>
+/// runs one.
+/// </summary>
+public sealed class ContendedMountSimulationTests
+{
+    private const int Batches = 4;
+
+    private static int SeedCount => int.TryParse(Environment.GetEnvironmentVariable("FARSPAN_SEEDS"), out int count)
+        ? count
+        : Environment.GetEnvironmentVariable("FARSPAN_LONG") == "1" ? 100_000 : 1000;
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void EveryWorld_HasOneWriterAtATime_AndLosesNothing(int batch)
+    {
+        for (int seed = batch; seed < SeedCount; seed += Batches)
+            ContendedWorld.Run(seed);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(77)]
+    public void SameSeed_TakesTheSameSteps(int seed) => Assert.Equal(ContendedWorld.Run(seed), ContendedWorld.Run(seed));
+}
