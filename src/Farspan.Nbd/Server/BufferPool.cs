@@ -13,10 +13,13 @@ internal sealed class BufferPool
     private const int KeptBytesEachSize = 16 << 20;
 
     private readonly Stack<PooledBuffer>[] _kept;
+    private readonly Func<int, byte[]> _allocate;
     private int _outstanding;
 
-    public BufferPool()
+    /// <param name="allocate">Makes an array; for tests of what happens where there is no memory.</param>
+    public BufferPool(Func<int, byte[]>? allocate = null)
     {
+        _allocate = allocate ?? (static capacity => GC.AllocateUninitializedArray<byte>(capacity));
         _kept = new Stack<PooledBuffer>[LargestKeptShift - SmallestShift + 1];
         for (int i = 0; i < _kept.Length; i++)
             _kept[i] = new Stack<PooledBuffer>(Math.Min(64, KeptBytesEachSize >> (i + SmallestShift)));
@@ -29,6 +32,7 @@ internal sealed class BufferPool
     public static int Capacity(int size) => size <= 1 << SmallestShift ? 1 << SmallestShift : (int)BitOperations.RoundUpToPowerOf2((uint)size);
 
     /// <summary>A buffer of at least <paramref name="size"/> bytes with one reference, which the caller holds.</summary>
+    /// <exception cref="OutOfMemoryException">There is no memory for it.</exception>
     public PooledBuffer Rent(int size)
     {
         int capacity = Capacity(size);
@@ -47,7 +51,7 @@ internal sealed class BufferPool
             }
         }
 
-        var made = new PooledBuffer(this, capacity);
+        var made = new PooledBuffer(this, _allocate(capacity));
         Interlocked.Increment(ref _outstanding);
         return made;
     }

@@ -21,7 +21,7 @@ internal readonly record struct Fault(NbdErrno Error, string Message)
 
     /// <summary>Whether the exception is one that a backend is not meant to throw, so that it belongs in the log whole.</summary>
     public static bool IsUnexpected(Exception error)
-        => error is not (BackendException or OperationCanceledException or ObjectDisposedException);
+        => error is not (BackendException or OperationCanceledException or ObjectDisposedException or OutOfMemoryException);
 
     public static NbdErrno ToErrno(BackendError error) => error switch
     {

@@ -31,6 +31,7 @@ public sealed class NbdServer : IAsyncDisposable
     private readonly Lazy<Task> _disposal;
     private int _watching;
     private long _connectionNumber;
+    private long _refused;
     private bool _stopping;
 
     /// <summary>Makes a server; it serves nobody before <see cref="ServeAsync"/> or <see cref="HandleAsync"/>.</summary>
@@ -173,6 +174,7 @@ public sealed class NbdServer : IAsyncDisposable
     {
         await StopAsync();
         await _watch.DisposeAsync();
+        ReportRefused();
         _tls?.Dispose();
     }
 
@@ -216,7 +218,7 @@ public sealed class NbdServer : IAsyncDisposable
             if (_stopping)
                 ServerLog.TooLate(_logger);
             else
-                ServerLog.TooMany(_logger, _options.MaximumConnections);
+                Interlocked.Increment(ref _refused);
             channel.Dispose();
             connection.Dispose();
             return false;
@@ -268,6 +270,14 @@ public sealed class NbdServer : IAsyncDisposable
             open = [.. _connections.Keys];
         foreach (var connection in open)
             connection.Watch();
+        ReportRefused();
         Volatile.Write(ref _watching, 0);
+    }
+
+    // One line for all since the last look: whoever connects over and over fills no log.
+    private void ReportRefused()
+    {
+        if (Interlocked.Exchange(ref _refused, 0) is var refused and > 0)
+            ServerLog.TooMany(_logger, refused, _options.MaximumConnections);
     }
 }

@@ -96,8 +96,14 @@ internal sealed class Operation : IThreadPoolWorkItem
         Continue(task);
     }
 
-    /// <summary>Has it end without a reply, as its connection has ended; then drop the hold.</summary>
-    public void Abandon() => _abandoned = true;
+    /// <summary>Has it end without a reply, as its connection has ended, or with an error for want of memory; then drop the hold.</summary>
+    public void Abandon(OutOfMemoryException? failure = null)
+    {
+        if (failure is null)
+            _abandoned = true;
+        else
+            Note(_context.Explain(failure, Request, _offset));
+    }
 
     /// <summary>Drops the hold that the starter of the pieces has on a join.</summary>
     public void ReleaseHold() => EndPiece(null);
@@ -120,13 +126,15 @@ internal sealed class Operation : IThreadPoolWorkItem
     private void EndPiece(Fault? fault)
     {
         if (fault is { } first)
-        {
-            lock (_resume)
-                _fault ??= first;
-        }
-
+            Note(first);
         if (Interlocked.Decrement(ref _pending) == 0)
             Continue(null);
+    }
+
+    private void Note(Fault fault)
+    {
+        lock (_resume)
+            _fault ??= fault;
     }
 
     private void Resume()
@@ -231,7 +239,7 @@ internal sealed class Operation : IThreadPoolWorkItem
                 return true;
             case OperationKind.Zero:
                 _done = _length;
-                task = _context.Export.Zero!.ZeroAsync(at, left, ZeroModeOf(Request.Flags), _context.Cancelled);
+                task = _context.Export.Zero!.ZeroAsync(at, left, OperationContext.ZeroModeOf(Request.Flags), _context.Cancelled);
                 return true;
             case OperationKind.ZeroByWriting:
                 var zeroes = _context.Zeroes(left);
@@ -329,15 +337,5 @@ internal sealed class Operation : IThreadPoolWorkItem
         var buffer = _buffer!;
         _buffer = null;
         return buffer;
-    }
-
-    private static ZeroMode ZeroModeOf(NbdCommandFlags flags)
-    {
-        var mode = ZeroMode.None;
-        if ((flags & NbdCommandFlags.NoHole) != 0)
-            mode |= ZeroMode.KeepAllocated;
-        if ((flags & NbdCommandFlags.FastZero) != 0)
-            mode |= ZeroMode.FastOnly;
-        return mode;
     }
 }

@@ -114,4 +114,15 @@ internal sealed class OperationContext
             ServerLog.BackendFailed(_logger, request.Command, offset, Export.Name, _peer, error.Message);
         return Fault.From(error, cancelled);
     }
+
+    /// <summary>What a client wants of zeroes.</summary>
+    public static ZeroMode ZeroModeOf(NbdCommandFlags flags)
+    {
+        var mode = ZeroMode.None;
+        if ((flags & NbdCommandFlags.NoHole) != 0)
+            mode |= ZeroMode.KeepAllocated;
+        if ((flags & NbdCommandFlags.FastZero) != 0)
+            mode |= ZeroMode.FastOnly;
+        return mode;
+    }
 }

@@ -9,10 +9,10 @@ internal sealed class PooledBuffer
     private Flight? _charged;
     private int _references = 1;
 
-    public PooledBuffer(BufferPool pool, int capacity)
+    public PooledBuffer(BufferPool pool, byte[] array)
     {
         _pool = pool;
-        Array = GC.AllocateUninitializedArray<byte>(capacity);
+        Array = array;
     }
 
     public byte[] Array { get; }

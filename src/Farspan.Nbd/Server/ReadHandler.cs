@@ -98,9 +98,9 @@ internal sealed class ReadHandler
         var whole = _context.Rent();
         bool inPieces = length > _export.PieceBytes;
         whole.Begin(inPieces ? OperationKind.Join : OperationKind.Read, request, offset, length);
-        if (!_buffers.TryRent(length, out var buffer))
+        if (!_buffers.TryRent(length, out var buffer, out var failure))
         {
-            whole.Abandon();
+            whole.Abandon(failure);
             whole.ReleaseHold();
             return;
         }
@@ -158,9 +158,9 @@ internal sealed class ReadHandler
                 continue;
             }
 
-            if (!_buffers.TryRent(count, out var buffer))
+            if (!_buffers.TryRent(count, out var buffer, out var failure))
             {
-                join.Abandon();
+                join.Abandon(failure);
                 return false;
             }
 

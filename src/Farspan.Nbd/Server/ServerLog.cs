@@ -18,8 +18,8 @@ internal static partial class ServerLog
     [LoggerMessage(4, LogLevel.Warning, "{Peer} is disconnected: {Reason}.")]
     public static partial void Disconnected(ILogger logger, string peer, string reason);
 
-    [LoggerMessage(5, LogLevel.Warning, "A connection is refused: there are {Count} already, which is the limit.")]
-    public static partial void TooMany(ILogger logger, int count);
+    [LoggerMessage(5, LogLevel.Warning, "Connections were refused, {Refused} of them lately: {Limit} are the limit.")]
+    public static partial void TooMany(ILogger logger, long refused, int limit);
 
     [LoggerMessage(12, LogLevel.Debug, "A connection is refused: the server stops.")]
     public static partial void TooLate(ILogger logger);

@@ -131,14 +131,14 @@ internal sealed class Transmission
 
         var operation = _context.Rent();
         operation.Begin(OperationKind.Cache, request, (long)request.Offset, (long)request.Length);
-        if (_buffers.TryRent((int)Math.Min(request.Length, (ulong)_export.PieceBytes), out var buffer))
+        if (_buffers.TryRent((int)Math.Min(request.Length, (ulong)_export.PieceBytes), out var buffer, out var failure))
         {
             operation.SetBuffer(buffer, 0);
             operation.Run();
         }
         else
         {
-            operation.Abandon();
+            operation.Abandon(failure);
             operation.ReleaseHold();
         }
     }

@@ -131,10 +131,15 @@ internal sealed class WriteHandler
         while (complete && offset < end)
         {
             int count = _export.PieceAt(offset, end);
-            complete = _buffers.TryRent(count, out var buffer);
-            if (!complete)
+            if (!_buffers.TryRent(count, out var buffer, out var failure))
+            {
+                // The rest of the payload is still to be taken where the connection goes on.
+                join.Abandon(failure);
+                complete = failure is not null && _reader.TrySkip((ulong)(end - offset));
                 break;
-            complete = _reader.TryReadInto(buffer!.Array.AsSpan(0, count));
+            }
+
+            complete = _reader.TryReadInto(buffer.Array.AsSpan(0, count));
             if (!complete)
             {
                 buffer.Release();

@@ -8,14 +8,15 @@ namespace Farspan.Nbd.Tests.Server;
 /// <summary>The transmission phase alone, over an <see cref="ArrayChannel"/>, on the caller's thread.</summary>
 internal sealed class InlineSession
 {
-    private readonly BufferPool _pool = new();
+    private readonly BufferPool _pool;
     private readonly ServerBudget _budget;
     private readonly ServedExport _export;
 
     private Flight? _flight;
 
-    public InlineSession(IBackend backend, int maximumRequestBytes = 1 << 20, ServerBudget? budget = null)
+    public InlineSession(IBackend backend, int maximumRequestBytes = 1 << 20, ServerBudget? budget = null, BufferPool? pool = null)
     {
+        _pool = pool ?? new BufferPool();
         _export = new ServedExport(new NbdExport { Backend = backend }, maximumRequestBytes);
         _budget = budget ?? new ServerBudget(1L << 40);
     }

@@ -72,6 +72,32 @@ public sealed class MemoryBoundTests
             Assert.InRange(client.ReadReply().Extents.Count, 1000, 4095);
     }
 
+    [Theory(Timeout = 60_000)]
+    [InlineData(HeaderForm.Simple)]
+    [InlineData(HeaderForm.Structured)]
+    [InlineData(HeaderForm.Extended)]
+    public async Task NoMemoryForALargeBuffer_IsAnErrorOfThatRequest_AndTheConnectionGoesOn(HeaderForm form)
+    {
+        const int Large = 2 << 20;
+        await using var backend = new ScriptedBackend(Large);
+        var pool = new BufferPool(static capacity => new byte[capacity > 512 << 10 ? int.MaxValue : capacity]);
+        var session = new InlineSession(backend, 4 << 20, pool: pool);
+        using var client = new ScriptedClient(Stream.Null) { Form = form };
+        byte[] small = [.. Enumerable.Repeat((byte)7, 4096)];
+        byte[] input =
+        [
+            .. client.RequestBytes(NbdCommand.Read, 0, Large), .. client.RequestBytes(NbdCommand.Read, 0, Large, flags: NbdCommandFlags.Df),
+            .. client.RequestBytes(NbdCommand.Write, 0, Large, new byte[Large]), .. client.RequestBytes(NbdCommand.Cache, 0, Large),
+            .. client.RequestBytes(NbdCommand.Write, 4096, 4096, small), .. client.RequestBytes(NbdCommand.Read, 4096, 4096),
+        ];
+        session.Run(input, form);
+        using var replies = new ScriptedClient(new MemoryStream(session.Channel.Output!.ToArray())) { Form = form };
+        for (int i = 0; i < 4; i++)
+            Assert.Equal(form == HeaderForm.Simple && i == 1 ? NbdErrno.Inval : NbdErrno.NoMem, replies.ReadReply().Error);
+        Assert.Equal(NbdErrno.Ok, replies.ReadReply().Error);
+        Assert.Equal(small, replies.ReadReply(_ => 4096).Data(4096, 4096));
+    }
+
     [Fact]
     public void ServersBytes_AreNotTakenTwice_ByThoseWhoSeeTheSameRoom()
     {

@@ -202,7 +202,7 @@ public sealed class OutboxTests
 
     private static int Post(Outbox outbox, int length, byte value = 0)
     {
-        var buffer = new PooledBuffer(new BufferPool(), BufferPool.Capacity(length));
+        var buffer = new PooledBuffer(new BufferPool(), new byte[BufferPool.Capacity(length)]);
         buffer.Array.AsSpan(0, length).Fill(value);
         var message = outbox.Rent();
         message.SetBody(buffer, 0, length);

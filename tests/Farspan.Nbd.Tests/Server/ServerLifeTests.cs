@@ -55,6 +55,29 @@ public sealed class ServerLifeTests
         await server.ServeAsync(listener);
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task RefusedConnections_AreOneLineInTheLogHoweverManyTheyAre()
+    {
+        var clock = new VirtualTimeProvider();
+        var logger = new RecordingLogger();
+        var server = new NbdServer(
+            [new NbdExport { Backend = new MemoryBackend(Size) }], new NbdServerOptions { Clock = clock, MaximumConnections = 1 }, logger);
+        var (one, other) = MemoryDuplex.Create();
+        using var client = new ScriptedClient(one);
+        var served = server.HandleAsync(other);
+        client.Go();
+        for (int i = 0; i < 500; i++)
+            Assert.Throws<InvalidOperationException>(() => { _ = server.HandleAsync(MemoryDuplex.Create().One); });
+        clock.Advance(TimeSpan.FromSeconds(20));
+        Assert.Equal(["Connections were refused, 500 of them lately: 1 are the limit."], Warnings());
+        Assert.Throws<InvalidOperationException>(() => { _ = server.HandleAsync(MemoryDuplex.Create().One); });
+        await server.DisposeAsync();
+        await served;
+        Assert.Equal("Connections were refused, 1 of them lately: 1 are the limit.", Warnings().Last(line => line.Contains("refused", StringComparison.Ordinal)));
+
+        IEnumerable<string> Warnings() => logger.Lines.Where(line => line.Level >= Microsoft.Extensions.Logging.LogLevel.Warning).Select(line => line.Message);
+    }
+
     [Theory(Timeout = 30_000)]
     [InlineData(true)]
     [InlineData(false)]
