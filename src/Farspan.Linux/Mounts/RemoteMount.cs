@@ -126,7 +126,7 @@ public static class RemoteMount
         options = Validated(options);
         managed ??= new ManagedMountOptions();
         var remote = await registry.OpenAsync(uri, options.Backend with { ReadOnly = options.ReadOnly || options.Backend.ReadOnly }, cancellationToken);
-        return await OpenManagedAsync(remote, target, managed with { RemoteName = managed.RemoteName ?? uri }, options, cancellationToken);
+        return await OpenManagedAsync(remote, target, managed with { RemoteName = managed.RemoteName ?? BackendUri.Parse(uri).Identity }, options, cancellationToken);
     }
 
     /// <summary>

@@ -32,6 +32,15 @@ public sealed class BackendUri
     /// <summary>What follows the authority, with its leading <c>/</c>; or all that follows the scheme.</summary>
     public string Path { get; }
 
+    /// <summary>
+    /// Names what the URI names the same way however it is written: scheme and host in lower case, the port where it is the usual one, paths of files
+    /// absolute, parameters in order. Of the schemes that this library knows, parameters that only say how to reach the bytes are left out, and TLS
+    /// and a user are too.
+    /// </summary>
+    public string Identity => BackendIdentity.Of(this);
+
+    internal IEnumerable<KeyValuePair<string, string>> Parameters => _query;
+
     /// <summary>Parses a URI.</summary>
     /// <exception cref="FormatException">The text is no such URI; the message says why.</exception>
     public static BackendUri Parse(string text)
