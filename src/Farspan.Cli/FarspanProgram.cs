@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using Farspan.Cli.Commands;
 
 namespace Farspan.Cli;
@@ -13,7 +14,7 @@ internal static class FarspanProgram
     {
         var root = CreateRoot();
         var result = root.Parse(arguments);
-        string verb = result.CommandResult.Command == root ? "" : $" {result.CommandResult.Command.Name}";
+        string verb = Verb(result.CommandResult);
         if (result.Action is ParseErrorAction)
             return Fail(error, verb, UsageError(result.Errors[0].Message, verb), ExitCodes.Usage);
 
@@ -82,6 +83,9 @@ internal static class FarspanProgram
         });
         return root;
     }
+
+    // With the verb it belongs to: " trace show".
+    private static string Verb(CommandResult result) => result.Parent is CommandResult parent ? $"{Verb(parent)} {result.Command.Name}" : "";
 
     private static int Fail(TextWriter error, string verb, string message, int exitCode)
     {

@@ -4,34 +4,72 @@ using Farspan.Nbd.Server;
 
 namespace Farspan.Cli.Commands;
 
-/// <summary>The options that have a mount serve NBD clients as well.</summary>
+/// <summary>Where something is served and to whom, as <c>serve</c> and <c>mount</c> have it.</summary>
 internal sealed class ListenOptions
 {
-    private readonly Option<string[]> _listen = new("--listen")
+    /// <summary>Where <c>serve</c> listens unless told.</summary>
+    public const string DefaultListen = "nbd://127.0.0.1:10809";
+
+    private readonly Option<string[]> _listen;
+    private readonly Option<bool> _insecure;
+    private readonly Option<string> _certificates;
+    private readonly Option<string> _tls;
+    private readonly Option<bool> _verifyPeer;
+    private readonly string[] _unlessTold;
+
+    private ListenOptions(string listen, string condition, string[] unlessTold)
     {
-        Description = "Serve the mount to NBD clients too, for reading: nbd://ADDRESS:PORT (port 0 chooses one) or nbd+unix:///?socket=PATH. May be repeated.",
-        HelpName = "URI",
-    };
-
-    private readonly Option<bool> _insecure = new("--insecure") { Description = "With --listen: take clients from other machines without TLS." };
-    private readonly Option<string> _certificates = new("--tls-certificates") { Description = "With --listen: a directory with server-cert.pem, server-key.pem and, to check clients, ca-cert.pem.", HelpName = "DIR" };
-    private readonly Option<string> _tls = new("--tls") { Description = "With --listen: whether clients may (on) or must (require) use TLS. With --tls-certificates, require unless told." };
-    private readonly Option<bool> _verifyPeer = new("--tls-verify-peer") { Description = "With --listen: refuse clients without a certificate that ca-cert.pem has signed." };
-
-    public ListenOptions() => _tls.AcceptOnlyFromAmong("off", "on", "require");
+        _listen = new("--listen") { Description = listen, HelpName = "URI" };
+        _insecure = new("--insecure") { Description = $"{condition}ake clients from other machines without TLS." };
+        _certificates = new("--tls-certificates") { Description = "A directory with server-cert.pem, server-key.pem and, to check clients, ca-cert.pem.", HelpName = "DIR" };
+        _tls = new("--tls") { Description = "Whether clients may (on) or must (require) use TLS. With --tls-certificates, require unless told." };
+        _verifyPeer = new("--tls-verify-peer") { Description = "Refuse clients without a certificate that ca-cert.pem has signed." };
+        _tls.AcceptOnlyFromAmong("off", "on", "require");
+        _unlessTold = unlessTold;
+    }
 
     /// <summary>All of them.</summary>
     public IReadOnlyList<Option> All => [_listen, _insecure, _certificates, _tls, _verifyPeer];
 
+    /// <summary>Those of <c>serve</c>.</summary>
+    public static ListenOptions ForServe()
+        => new(
+            $"Where to listen: nbd://ADDRESS:PORT (port 0 chooses one) or nbd+unix:///?socket=PATH, or the same with farspan for Farspan's own wire, which also gives leases. May be repeated. [default: {DefaultListen}]",
+            "T",
+            [DefaultListen]);
+
+    /// <summary>Those of <c>mount</c>, which serves nobody unless told.</summary>
+    public static ListenOptions ForMount()
+        => new(
+            "Serve the mount to clients too, for reading: nbd://ADDRESS:PORT (port 0 chooses one) or nbd+unix:///?socket=PATH, or the same with farspan for Farspan's own wire. May be repeated.",
+            "With --listen: t",
+            []);
+
     /// <summary>What they say.</summary>
     /// <exception cref="FormatException">They do not fit together.</exception>
-    public (IReadOnlyList<ListenUri> Listen, NbdServerTls? Tls) Read(ParseResult result)
+    public ExportSettings Read(ParseResult result)
     {
-        IReadOnlyList<ListenUri> listen = [.. (result.GetValue(_listen) ?? []).Select(ListenUri.Parse)];
-        if (listen.FirstOrDefault(static uri => uri.IsFarspan) is { } own)
-            throw new FormatException($"{own.Text}: a mount is served to NBD clients; give nbd://ADDRESS:PORT or nbd+unix:///?socket=PATH");
-        var tls = ServeCommand.Tls(result.GetValue(_certificates), result.GetValue(_tls), result.GetValue(_verifyPeer));
-        ServeSettings.Check(listen, tls, result.GetValue(_insecure));
-        return (listen, tls);
+        var settings = new ExportSettings
+        {
+            Listen = [.. (result.GetValue(_listen) is { Length: > 0 } told ? told : _unlessTold).Select(ListenUri.Parse)],
+            Tls = Tls(result.GetValue(_certificates), result.GetValue(_tls), result.GetValue(_verifyPeer)),
+        };
+        settings.Check(result.GetValue(_insecure));
+        return settings;
+    }
+
+    private static NbdServerTls? Tls(string? certificates, string? mode, bool verifyPeer)
+    {
+        mode ??= certificates is null ? "off" : "require";
+        if (mode == "off")
+        {
+            if (verifyPeer)
+                throw new FormatException("--tls-verify-peer needs --tls-certificates DIR");
+            return null;
+        }
+
+        if (certificates is null)
+            throw new FormatException($"--tls {mode} needs --tls-certificates DIR");
+        return new NbdServerTls { CertificateDirectory = Path.GetFullPath(certificates), Required = mode == "require", RequireClientCertificate = verifyPeer };
     }
 }

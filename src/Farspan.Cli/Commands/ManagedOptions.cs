@@ -7,17 +7,18 @@ using Farspan.Units;
 
 namespace Farspan.Cli.Commands;
 
-/// <summary>The options of a managed mount.</summary>
+/// <summary>The options of a managed mount, as <c>mount</c> and <c>serve</c> have them.</summary>
 internal sealed class ManagedOptions
 {
     private const int LargestChunk = 32 << 20;
 
-    private readonly Option<bool> _direct = new("--direct") { Description = "No local cache: every access goes to the remote." };
+    private readonly Option<bool> _choice;
+    private readonly bool _isManagedUnlessChosen;
     private readonly Option<string> _cache = new("--cache") { Description = "Directory that keeps what is local, and what is not pushed yet, over a crash; made where it is absent. Without it the cache is in memory: after a crash the remote has all that was flushed, and nothing else is kept.", HelpName = "DIR" };
     private readonly Option<string> _cacheSize = Text("--cache-size", "SIZE", "Bytes that the cache may hold; what is not dirty makes room. At least 16 chunks. Default: no limit.");
     private readonly Option<string> _flush = Text("--flush", "remote|local", "What fsync means: durable at the remote; or durable in the cache directory, and pushed later. Default: remote.");
     private readonly Option<string> _chunk = Text("--chunk", "SIZE", "Unit of the cache: a power of two from 4KiB to 32MiB. Default: 64KiB.");
-    private readonly Option<string> _pullOrder = Text("--pull-order", "linear|reverse|FILE", "The order in which everything is pulled in the background; that of a trace of mount --record, and then the rest. Default: linear.");
+    private readonly Option<string> _pullOrder = Text("--pull-order", "linear|reverse|FILE", "The order in which everything is pulled in the background; that of a recorded trace, and then the rest. Default: linear.");
     private readonly Option<string> _pullFirst = Text("--pull-first", "RANGES", "What is pulled before all else, such as 0-1MiB,-4MiB (the last 4 MiB).");
     private readonly Option<string> _pullWorkers = Text("--pull-workers", "N", "Background pulls at once. Default: as many as make the line faster.");
     private readonly Option<bool> _noPull = new("--no-pull") { Description = "Pull only what is asked for." };
@@ -27,24 +28,39 @@ internal sealed class ManagedOptions
     private readonly Option<string> _closeTimeout = Text("--close-timeout", "TIME", "How long an unmount goes on with what is left while nothing of it reaches the remote. Default: 60s.");
     private readonly Option<string> _memory = Text("--memory", "SIZE", "Bytes of all buffers for pulls and pushes. At least 1MiB and four chunks. Default: 64MiB.");
     private readonly Option<string> _dirtyLimit = Text("--dirty-limit", "SIZE", "Bytes not pushed yet beyond which writers wait. Default: 512MiB.");
-
     private readonly Option<string> _onConflict = Text("--on-conflict", "refuse|push|discard", "What becomes of bytes of the cache directory that were not pushed, when another writer may have changed the remote since: refuse to mount, push them over what he wrote, or give them up. Default: refuse.");
 
-    /// <summary>All of them.</summary>
+    private ManagedOptions(Option<bool> choice, bool isManagedUnlessChosen)
+    {
+        _choice = choice;
+        _isManagedUnlessChosen = isManagedUnlessChosen;
+    }
+
+    /// <summary>All of them; the first is the one that chooses between a managed mount and none.</summary>
     public IReadOnlyList<Option> All =>
     [
-        _direct, _cache, _cacheSize, _flush, _chunk, _pullOrder, _pullFirst, _pullWorkers, _noPull, _pushInterval, _outage, _outageTimeout,
+        _choice, _cache, _cacheSize, _flush, _chunk, _pullOrder, _pullFirst, _pullWorkers, _noPull, _pushInterval, _outage, _outageTimeout,
         _closeTimeout, _memory, _dirtyLimit, _onConflict,
     ];
 
-    /// <summary>What they say; null for a direct mount.</summary>
+    /// <summary>Those of <c>mount</c>, which is managed unless told.</summary>
+    public static ManagedOptions ForMount()
+        => new(new("--direct") { Description = "No local cache: every access goes to the remote." }, isManagedUnlessChosen: true);
+
+    /// <summary>Those of <c>serve</c>, which is managed where told.</summary>
+    public static ManagedOptions ForServe()
+        => new(
+            new("--managed") { Description = "Serve a managed mount of BACKEND: a local cache holds what clients read and write, the rest is pulled in the background, and what was written is pushed. The options that follow are for it; fsync stands for a client's flush." },
+            isManagedUnlessChosen: false);
+
+    /// <summary>What they say; null where there is to be no managed mount.</summary>
     /// <exception cref="FormatException">A value is wrong, or two do not go together.</exception>
     public ManagedSettings? Read(ParseResult result, TimeSpan requestTimeout)
     {
-        if (result.GetValue(_direct))
+        if (result.GetValue(_choice) == _isManagedUnlessChosen)
         {
             string? other = All.Skip(1).FirstOrDefault(option => result.GetResult(option) is { Implicit: false })?.Name;
-            return other is null ? null : throw new FormatException($"{other} is for a managed mount, which --direct excludes");
+            return other is null ? null : throw new FormatException($"{other} is for a managed mount: {(_isManagedUnlessChosen ? "leave out" : "give")} {_choice.Name}");
         }
 
         var defaults = new ManagedMountOptions();

@@ -13,7 +13,7 @@ internal static class StatusCommand
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var target = new Argument<string>("TARGET") { Description = "What 'farspan mount' was given, or the mounted file. Without it: all your mounts.", Arity = ArgumentArity.ZeroOrOne };
+        var target = new Argument<string>("TARGET") { Description = "What 'farspan mount' was given, or the mounted file; or the URI of a mount without a file. Without it: all your mounts.", Arity = ArgumentArity.ZeroOrOne };
         var json = SharedOptions.Json();
         var command = new VerbCommand("status", "Say how a running mount is: what is local, what is dirty, what is in flight, and whether the remote answers.")
         {
@@ -31,7 +31,7 @@ internal static class StatusCommand
             var output = result.InvocationConfiguration.Output;
             if (result.GetValue(target) is { } text)
             {
-                var report = await MountInquiry.AskAsync(TargetPath.Resolve(text), cancellationToken);
+                var report = await MountInquiry.AskAsync(TargetPath.ResolveMount(text), cancellationToken);
                 if (result.GetValue(json))
                     await output.WriteLineAsync(JsonSerializer.Serialize(report, CliJson.Shapes.MountReport));
                 else
@@ -76,6 +76,8 @@ internal static class StatusCommand
         }
 
         TableOutput.Write(output, table);
+        foreach (var report in reports.Where(report => report.ResumeCommand is not null))
+            output.WriteLine($"the process of {report.Target} has died; what programs wrote is kept in {report.Cache}, and this pushes it: {report.ResumeCommand}");
     }
 
     private static string Size(long? bytes) => bytes is { } known ? ByteSize.Format(known) : "-";

@@ -4,7 +4,7 @@ using Farspan.Mounts.Tracing;
 
 namespace Farspan.Cli.Commands;
 
-/// <summary><c>farspan trace</c>: looks at what <c>mount --record</c> has recorded.</summary>
+/// <summary><c>farspan trace</c>: records in which order a program touches a mount, and shows it.</summary>
 internal static class TraceCommand
 {
     private const int Columns = 72;
@@ -13,12 +13,34 @@ internal static class TraceCommand
     /// <summary>The verb.</summary>
     public static Command Create()
     {
-        var command = new VerbCommand("trace", "Show the order in which a program first touched a mount, as 'farspan mount --record FILE' records it.")
+        var command = new VerbCommand("trace", "Record the order in which a program first touches a mount, and show it.")
         {
-            Examples = [("farspan trace show boot.trace", "a plot in the terminal: the region from left to right, time from top to bottom")],
+            Examples =
+            [
+                ("farspan trace record nbd://host/disk /mnt/disk.img --output boot.trace", "mount, and record until it is unmounted"),
+                ("farspan trace show boot.trace", "a plot in the terminal: the region from left to right, time from top to bottom"),
+            ],
         };
+        command.Add(CreateRecord());
         command.Add(CreateShow());
         return command;
+    }
+
+    private static VerbCommand CreateRecord()
+    {
+        var output = new Option<string>("--output", "-o") { Description = "The trace, written when the mount ends.", HelpName = "FILE", Required = true };
+        var options = new MountOptions(output);
+        var record = new VerbCommand("record", "Mount REMOTE at TARGET as 'farspan mount' does, with its options, and record in which order the file is first read and written. The trace is written when the mount ends: at 'farspan umount TARGET', or with --foreground at Ctrl-C.")
+        {
+            Examples =
+            [
+                ("farspan trace record nbd://host/disk /mnt/disk.img --output boot.trace", "then run the program on /mnt/disk.img, then 'farspan umount /mnt/disk.img'"),
+                ("farspan mount nbd://host/disk /mnt/disk.img --pull-order boot.trace", "from then on, what the program needs comes first"),
+            ],
+        };
+        options.AddTo(record);
+        record.SetAction(options.RunAsync);
+        return record;
     }
 
     private static VerbCommand CreateShow()

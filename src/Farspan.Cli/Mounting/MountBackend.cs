@@ -15,7 +15,7 @@ internal static class MountBackend
         uri.AllowOnly();
         if (uri.Authority is not null || uri.Path.Length == 0)
             throw new FormatException("a mount is named by its TARGET, as in mount:/mnt/disk.img");
-        string target = TargetPath.Resolve(uri.Path);
+        string target = TargetPath.ResolveMount(uri.Path);
         if (RuntimeDirectory.Find() is not { } directory || MountRecord.Find(directory, target) is not { IsServed: true } record)
             throw new BackendException(BackendError.NotFound, $"There is no running Farspan mount at {target}; 'farspan status' lists those that run.");
         return await NbdClientBackend.ConnectAsync(

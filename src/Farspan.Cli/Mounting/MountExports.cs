@@ -2,62 +2,56 @@ using Farspan.Backends;
 using Farspan.Cli.Serving;
 using Farspan.Nbd.Server;
 using Farspan.Transports;
+using Microsoft.Extensions.Logging;
 
 namespace Farspan.Cli.Mounting;
 
 /// <summary>
-/// Serves a mount to NBD clients as well: on a socket of its own, which <c>mount:TARGET</c> opens, and wherever <c>--listen</c> says. They
-/// only read: the kernel keeps pages of the mounted file, and would not learn of what they write.
+/// Serves a mount to clients: on a socket of its own, which <c>mount:TARGET</c> opens for reading, and wherever <c>--listen</c> says. Beside
+/// a mounted file they only read there too: the kernel keeps pages of it, and would not learn of what they write.
 /// </summary>
 internal sealed class MountExports : IAsyncDisposable
 {
-    private readonly List<StreamListener> _listeners = [];
+    private readonly StreamListener _listener;
     private readonly NbdServer _own;
-    private readonly NbdServer _listened;
+    private readonly ExportListeners _listeners;
+    private readonly ExportServers? _listened;
+    private readonly Lazy<Task> _disposal;
 
-    private MountExports(IBackend backend, MountSettings settings)
+    private MountExports(IBackend backend, MountRecord record, ExportSettings settings, ExportListeners listeners, ILogger? logger)
     {
-        NbdExport[] exports = [new NbdExport { Backend = backend, Description = $"mounted at {settings.Target}", ReadOnly = true }];
-        _own = new NbdServer(exports);
-        _listened = new NbdServer(exports, new NbdServerOptions { Tls = settings.Tls });
+        _own = new NbdServer([new NbdExport { Backend = backend, Description = $"mounted at {record.Target}", ReadOnly = true }]);
+        _listeners = listeners;
+        _listened = settings.Listen.Count == 0 ? null : new ExportServers(backend, settings, logger);
+        Uris = listeners.Uris(settings);
+        _listener = StreamListener.Bind(StreamEndpoint.Unix(record.ExportSocket));
+        _disposal = new Lazy<Task>(DisposeOnceAsync);
     }
 
     /// <summary>The URIs that clients use for what <c>--listen</c> says.</summary>
-    public IReadOnlyList<string> Uris { get; private set; } = [];
+    public IReadOnlyList<string> Uris { get; }
 
-    /// <summary>Listens, and serves from then on.</summary>
-    /// <exception cref="IOException">An address cannot be listened on, or the certificates cannot be read.</exception>
-    public static async Task<MountExports> StartAsync(IBackend backend, string socket, MountSettings settings)
+    /// <summary>Serves from now on; the listeners belong to it then.</summary>
+    /// <exception cref="IOException">The certificates cannot be read, or the socket cannot be made.</exception>
+    public static MountExports Start(IBackend backend, MountRecord record, ExportSettings settings, ExportListeners listeners, ILogger? logger)
     {
-        var exports = new MountExports(backend, settings);
-        try
-        {
-            exports.Listen(exports._own, StreamListener.Bind(StreamEndpoint.Unix(socket)));
-            foreach (var listen in settings.Listen)
-                exports.Listen(exports._listened, BackendService.Bind(listen));
-            exports.Uris = [.. exports._listeners.Skip(1).Select(listener => ListenUri.ForClient(listener.Endpoint, "", settings.Tls is not null))];
-            return exports;
-        }
-        catch
-        {
-            await exports.DisposeAsync();
-            throw;
-        }
+        var exports = new MountExports(backend, record, settings, listeners, logger);
+
+        // They end with the servers, and throw nothing.
+        _ = exports._own.ServeAsync(exports._listener);
+        _ = exports._listened?.ServeAsync(listeners);
+        return exports;
     }
 
     /// <summary>Ends all connections, once what is in flight is answered or has taken too long.</summary>
-    public async ValueTask DisposeAsync()
-    {
-        await Task.WhenAll(_own.DisposeAsync().AsTask(), _listened.DisposeAsync().AsTask());
-        foreach (var listener in _listeners)
-            listener.Dispose();
-    }
+    public ValueTask DisposeAsync() => new(_disposal.Value);
 
-    private void Listen(NbdServer server, StreamListener listener)
+    private async Task DisposeOnceAsync()
     {
-        _listeners.Add(listener);
-
-        // Ends with the server, and throws nothing.
-        _ = server.ServeAsync(listener);
+        var own = _own.DisposeAsync().AsTask();
+        await (_listened?.DisposeAsync().AsTask() ?? Task.CompletedTask);
+        await own;
+        _listener.Dispose();
+        _listeners.Dispose();
     }
 }

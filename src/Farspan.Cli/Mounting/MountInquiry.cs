@@ -15,13 +15,16 @@ internal static class MountInquiry
         var report = await AskAsync(record, cancellationToken);
         return report.State != "dead"
             ? report
-            : throw new CommandException($"the process of {record.Target} (pid {record.ProcessId}) has died; 'farspan umount {record.Target}' cleans up");
+            : throw new CommandException($"the process of {record.Target} (pid {record.ProcessId}) has died; {WhatToDo(record)}");
     }
 
-    /// <summary>Asks all of them, at once.</summary>
+    /// <summary>Asks all of them, at once; those that have died and leave nothing to do are forgotten.</summary>
     public static async Task<MountReport[]> AskAllAsync(CancellationToken cancellationToken)
     {
-        var records = RuntimeDirectory.Find() is { } directory ? MountRecord.List(directory) : [];
+        if (RuntimeDirectory.Find() is not { } directory)
+            return [];
+        DeadMounts.Prune(directory);
+        var records = MountRecord.List(directory);
         return await Task.WhenAll(records.OrderBy(record => record.Target, StringComparer.Ordinal).Select(record => AskAsync(record, cancellationToken)));
     }
 
@@ -42,4 +45,8 @@ internal static class MountInquiry
             return MountReport.Of(record, "silent");
         }
     }
+
+    private static string WhatToDo(MountRecord record)
+        => $"'farspan umount {ShellWord.Quote(record.Target)}' cleans up"
+            + (record.ResumeCommand is { } resume ? $"; what programs wrote is kept in {record.Cache}, and '{resume}' pushes it" : "");
 }

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Farspan.Backends;
 using Farspan.Cli.Terminal;
 using Farspan.Linux.Processes;
 
@@ -24,6 +25,21 @@ internal sealed record MountRecord(string Target, string Path, string Remote, bo
     /// <summary>Its cache directory; null for a direct mount and a cache in memory.</summary>
     public string? Cache { get; init; }
 
+    /// <summary>The URIs at which it is served to clients; null where it is not.</summary>
+    public IReadOnlyList<string>? Listens { get; init; }
+
+    /// <summary>Whether it is a file, and not only served to clients.</summary>
+    [JsonIgnore]
+    public bool IsFile => Path.StartsWith('/');
+
+    /// <summary>The command that goes on with what is in its cache directory; null where there is none, or nothing was ever written to it.</summary>
+    [JsonIgnore]
+    public string? ResumeCommand => Cache is null || ReadOnly
+        ? null
+        : IsFile
+            ? $"farspan mount {ShellWord.Quote(Remote)} {ShellWord.Quote(Target)} --cache {ShellWord.Quote(Cache)}"
+            : $"farspan serve {ShellWord.Quote(Remote)} --managed --cache {ShellWord.Quote(Cache)}";
+
     /// <summary>The Unix socket on which it serves what it shows, by NBD, for reading.</summary>
     [JsonIgnore]
     public string ExportSocket => System.IO.Path.ChangeExtension(ControlSocket, ".nbd");
@@ -41,10 +57,13 @@ internal sealed record MountRecord(string Target, string Path, string Remote, bo
             System.IO.Path.Combine(runtimeDirectory, name + ".sock"), System.IO.Path.Combine(runtimeDirectory, name + ".log"));
     }
 
-    /// <summary>The record of the mount at a target or a mounted file's path, or null.</summary>
+    /// <summary>The record of the mount at a target, a mounted file's path or a URI at which it is served; or null.</summary>
     public static MountRecord? Find(string runtimeDirectory, string path)
         => List(runtimeDirectory).FirstOrDefault(record => record.Target == path)
-            ?? List(runtimeDirectory).FirstOrDefault(record => record.Path == path);
+            ?? List(runtimeDirectory).FirstOrDefault(record => record.Path == path || record.IsListeningAt(path));
+
+    /// <summary>Whether it is served at what is written so, as <see cref="BackendUri.Identity"/>.</summary>
+    public bool IsListeningAt(string identity) => Listens?.Any(uri => BackendUri.Parse(uri).Identity == identity) == true;
 
     /// <summary>All records; files that are none are passed over.</summary>
     public static IEnumerable<MountRecord> List(string runtimeDirectory)
@@ -88,6 +107,15 @@ internal sealed record MountRecord(string Target, string Path, string Remote, bo
         {
             // Somebody mounts there again.
         }
+    }
+
+    /// <summary>Removes all that a process which died has left in the runtime directory but messages, and says whether there are any.</summary>
+    public bool RemoveDead()
+    {
+        bool hasMessages = new FileInfo(Log) is { Exists: true, Length: > 0 };
+        Remove(keepLog: hasMessages);
+        RemoveLock();
+        return hasMessages;
     }
 
     /// <summary>Held while a process serves, or is about to.</summary>

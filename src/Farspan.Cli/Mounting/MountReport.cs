@@ -6,10 +6,10 @@ namespace Farspan.Cli.Mounting;
 /// <summary>What <c>farspan status</c> tells of one mount; sizes are in bytes, rates in bytes a second. What a direct mount has not is null.</summary>
 internal sealed record MountReport
 {
-    /// <summary>The TARGET of the command line, as an absolute path.</summary>
+    /// <summary>The TARGET of the command line, as an absolute path; of a mount without a file the URI at which clients find it.</summary>
     public required string Target { get; init; }
 
-    /// <summary>The mounted file.</summary>
+    /// <summary>The mounted file; of a mount without one the same as <see cref="Target"/>.</summary>
     public required string Path { get; init; }
 
     /// <summary>The URI that is mounted.</summary>
@@ -78,6 +78,12 @@ internal sealed record MountReport
     /// <summary>The cache directory; null for a cache in memory.</summary>
     public string? Cache { get; init; }
 
+    /// <summary>The URIs at which it is served to clients.</summary>
+    public IReadOnlyList<string>? Listens { get; init; }
+
+    /// <summary>The command that goes on with what a mount whose process has died left in its cache directory.</summary>
+    public string? ResumeCommand { get; init; }
+
     /// <summary>What is known of a mount without its process.</summary>
     public static MountReport Of(MountRecord record, string state) => new()
     {
@@ -89,6 +95,8 @@ internal sealed record MountReport
         State = state,
         ReadOnly = record.ReadOnly,
         Cache = record.Cache,
+        Listens = record.Listens,
+        ResumeCommand = state == "dead" ? record.ResumeCommand : null,
     };
 
     /// <summary>The same with what a managed mount knows.</summary>
@@ -116,7 +124,10 @@ internal sealed record MountReport
     public IEnumerable<(string Name, string Value)> Lines()
     {
         yield return ("mount", $"{Kind}{(ReadOnly ? ", read-only" : "")}, {State}, process {ProcessId}");
-        yield return ("file", Path);
+        if (Path.StartsWith('/'))
+            yield return ("file", Path);
+        if (Listens is not null)
+            yield return ("served at", string.Join(", ", Listens));
         yield return ("remote", Remote);
         if (Length is { } length)
             yield return ("size", ByteSize.Format(length));

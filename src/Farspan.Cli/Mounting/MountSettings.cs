@@ -1,18 +1,18 @@
+using Farspan.Backends;
 using Farspan.Cli.Serving;
 using Farspan.Cli.Terminal;
 using Farspan.Linux.Fuse;
-using Farspan.Nbd.Server;
 
 namespace Farspan.Cli.Mounting;
 
-/// <summary>What <c>farspan mount</c> was asked for.</summary>
+/// <summary>What <c>farspan mount</c> and <c>farspan serve --managed</c> were asked for.</summary>
 internal sealed record MountSettings
 {
     /// <summary>The URI of what is mounted.</summary>
     public required string Remote { get; init; }
 
-    /// <summary>TARGET, as <see cref="TargetPath"/> resolves it.</summary>
-    public required string Target { get; init; }
+    /// <summary>TARGET, as <see cref="TargetPath"/> resolves it; null for a mount without a file, which is only served to clients.</summary>
+    public required string? Target { get; init; }
 
     /// <summary>Open and mount for reading only. Default: false.</summary>
     public bool ReadOnly { get; init; }
@@ -29,11 +29,8 @@ internal sealed record MountSettings
     /// <summary>How the file appears.</summary>
     public FuseMountOptions Fuse { get; init; } = new();
 
-    /// <summary>Where it serves NBD clients as well. Default: nowhere.</summary>
-    public IReadOnlyList<ListenUri> Listen { get; init; } = [];
-
-    /// <summary>TLS for these; null for none.</summary>
-    public NbdServerTls? Tls { get; init; }
+    /// <summary>Where it is served to clients: beside the file for reading, without one for writing too. Default: nowhere.</summary>
+    public ExportSettings Exports { get; init; } = new();
 
     /// <summary>The file that gets the trace of first accesses when the mount ends; null for none.</summary>
     public string? Record { get; init; }
@@ -43,12 +40,12 @@ internal sealed record MountSettings
     {
         get
         {
-            var uri = Farspan.Backends.BackendUri.Parse(Remote);
+            var uri = BackendUri.Parse(Remote);
             bool isLocalPath = uri.Authority is null && !uri.Path.StartsWith('/') && uri.Scheme != "memory";
             return isLocalPath || uri.Get("socket") is { } socket && !socket.StartsWith('/');
         }
     }
 
     /// <summary>Names the remote the same way each time, in a cache directory.</summary>
-    public string RemoteName => DependsOnWorkingDirectory ? $"{Remote} in {Environment.CurrentDirectory}" : Remote;
+    public string RemoteName => BackendUri.Parse(Remote).Identity;
 }

@@ -1,8 +1,15 @@
+using Farspan.Backends;
+
 namespace Farspan.Cli.Mounting;
 
 /// <summary>One name for each TARGET, however it is written.</summary>
 internal static class TargetPath
 {
+    /// <summary>As <see cref="Resolve"/>; and where it is the URI of a mount without a file, that URI however it is written.</summary>
+    /// <exception cref="FormatException">It names nothing that this program can name.</exception>
+    public static string ResolveMount(string target)
+        => target.Contains("://", StringComparison.Ordinal) ? BackendUri.Parse(target).Identity : Resolve(target);
+
     /// <summary>The absolute path without symbolic links, as the kernel's mount table has it. What does not exist stands for itself.</summary>
     /// <exception cref="FormatException">It names nothing that this program can name.</exception>
     public static string Resolve(string target)

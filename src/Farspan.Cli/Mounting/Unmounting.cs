@@ -60,6 +60,8 @@ internal sealed class Unmounting(string path, TextWriter notes, ProgressMode pro
 
     private async Task DetachAsync(MountRecord record, CancellationToken cancellationToken)
     {
+        if (!record.IsFile)
+            throw new CommandException($"{record.Target} is no file that programs could keep open; leave out --lazy");
         if (MountTable.FileSystemAt(record.Target) is { } other && !MountTable.IsFarspanMount(record.Target))
             throw new CommandException($"{record.Target} cannot be unmounted: {other} is mounted over it; unmount that first");
         await RunUnmountProgramAsync(record.Target, isLazy: true, cancellationToken);
@@ -76,6 +78,8 @@ internal sealed class Unmounting(string path, TextWriter notes, ProgressMode pro
     // The record is missing when another user made the mount, or the runtime directory was emptied.
     private async Task UnmountUnknownAsync(bool isLazy, CancellationToken cancellationToken)
     {
+        if (!path.StartsWith('/'))
+            throw new CommandException($"no Farspan mount of yours is at {path}; 'farspan status' lists those there are");
         string mountPoint = MountTable.IsFarspanMount(path) ? path : Path.GetDirectoryName(path) ?? path;
         if (!MountTable.IsFarspanMount(mountPoint))
             throw new CommandException($"no Farspan mount is at {path}; 'findmnt -t fuse.farspan' lists those there are");
@@ -85,16 +89,14 @@ internal sealed class Unmounting(string path, TextWriter notes, ProgressMode pro
 
     private async Task CleanUpAsync(MountRecord record)
     {
-        await FuseMount.RemoveDeadAsync(record.Target);
-        bool hasMessages = new FileInfo(record.Log) is { Exists: true, Length: > 0 };
-        record.Remove(keepLog: hasMessages);
-        record.RemoveLock();
+        if (record.IsFile)
+            await FuseMount.RemoveDeadAsync(record.Target);
         string note = $"the process of {record.Target} (pid {record.ProcessId}) had died; what it left there is removed"
-            + (hasMessages ? $", and its messages are in {record.Log}" : "");
-        if (record.Cache is { } cache && !record.ReadOnly)
-            throw new CommandException($"{note}; what programs wrote is kept in {cache}, and the next mount of {record.Remote} with --cache {cache} pushes it");
+            + (record.RemoveDead() ? $", and its messages are in {record.Log}" : "");
+        if (record.ResumeCommand is { } resume)
+            throw new CommandException($"{note}; what programs wrote is kept in {record.Cache}, and '{resume}' pushes it");
         if (!record.ReadOnly)
-            throw new CommandException($"{note}; what programs wrote without a later fsync may be lost");
+            throw new CommandException($"{note}; what programs wrote without a later {(record.IsFile ? "fsync" : "flush")} may be lost");
         await notes.WriteLineAsync($"farspan umount: {note}");
     }
 

@@ -19,6 +19,12 @@ internal sealed record ServeEvent(string Event)
     /// <summary>With <c>ready</c>: this process.</summary>
     public int? ProcessId { get; init; }
 
+    /// <summary>With <c>ready</c>, of a managed mount: the cache directory; null for a cache in memory.</summary>
+    public string? Cache { get; init; }
+
+    /// <summary>With <c>ready</c>, of a managed mount: bytes that were local by then.</summary>
+    public long? LocalBytes { get; init; }
+
     /// <summary>With <c>traffic</c> and <c>stopped</c>: bytes from clients since the start, where they are counted.</summary>
     public long? Received { get; init; }
 

@@ -23,10 +23,13 @@ internal sealed class ServeOutput(TextWriter output, bool json)
     private static IEnumerable<string> Lines(ServeEvent happened) => happened.Event switch
     {
         "ready" => happened.Uris!.Select(uri
-            => $"serving {happened.Backend} ({ByteSize.Format(happened.Length!.Value)}{(happened.ReadOnly == true ? ", read-only" : "")}) at {uri}"),
+            => $"serving {happened.Backend} ({ByteSize.Format(happened.Length!.Value)}{(happened.ReadOnly == true ? ", read-only" : "")}{Cached(happened)}) at {uri}"),
         "stopped" when happened.Sent is { } sent
             => [$"stopped; received {ByteSize.Format(happened.Received!.Value)}, sent {ByteSize.Format(sent)}; everything is flushed"],
         "stopped" => ["stopped; everything is flushed"],
         _ => [],
     };
+
+    private static string Cached(ServeEvent happened)
+        => happened.LocalBytes is { } local ? $", managed, {ByteSize.Format(local)} local already in {happened.Cache ?? "memory"}" : "";
 }

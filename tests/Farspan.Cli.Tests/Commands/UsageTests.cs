@@ -37,6 +37,12 @@ public sealed class UsageTests
     [InlineData("--outage-timeout", "mount", "memory:1MiB", "/nowhere/f", "--outage-timeout", "never")]
     [InlineData("--memory", "mount", "memory:1MiB", "/nowhere/f", "--memory", "64KiB")]
     [InlineData("--dirty-limit", "mount", "memory:1MiB", "/nowhere/f", "--dirty-limit", "1")]
+    [InlineData("--cache is for a managed mount: give --managed", "serve", "memory:1MiB", "--cache", "/nowhere/c")]
+    [InlineData("--cache DIR", "serve", "memory:1MiB", "--managed", "--flush", "local")]
+    [InlineData("unrecognized", "serve", "memory:1MiB", "--direct")]
+    [InlineData("--insecure", "mount", "memory:1MiB", "/nowhere/f", "--listen", "farspan://0.0.0.0:0")]
+    [InlineData("--output", "trace", "record", "memory:1MiB", "/nowhere/f")]
+    [InlineData("see farspan trace record --help", "trace", "record", "memory:1MiB", "/nowhere/f", "--output", "/nowhere/t", "--frobnicate")]
     [InlineData("--lazy", "umount", "/nowhere/f", "--lazy", "--force")]
     [InlineData("--requests", "copy", "memory:1MiB", "memory:1MiB", "--requests", "0")]
     [InlineData("--request-size", "copy", "memory:1MiB", "memory:1MiB", "--request-size", "3KiB")]
@@ -47,7 +53,7 @@ public sealed class UsageTests
     {
         var run = await CommandLine.RunAsync(arguments);
         string line = run.ErrorLine(ExitCodes.Usage);
-        Assert.StartsWith($"farspan {arguments[0]}: ", line, StringComparison.Ordinal);
+        Assert.StartsWith(arguments[0] == "trace" ? "farspan trace record: " : $"farspan {arguments[0]}: ", line, StringComparison.Ordinal);
         Assert.Contains(names, line);
         Assert.Empty(run.Output);
     }
@@ -57,10 +63,13 @@ public sealed class UsageTests
     [InlineData("absent", "info", "file:/nowhere/absent")]
     [InlineData("/nowhere/f", "umount", "/nowhere/f")]
     [InlineData("/nowhere/f", "status", "/nowhere/f")]
+    [InlineData("no Farspan mount of yours is at nbd://127.0.0.1:1/", "umount", "nbd://127.0.0.1:1")]
+    [InlineData("no Farspan mount of yours is at nbd://127.0.0.1:1/", "status", "nbd://127.0.0.1:1")]
+    [InlineData("there is no directory /nowhere", "trace", "record", "memory:1MiB", "/tmp/f", "--output", "/nowhere/t", "--foreground")]
     public async Task Failure_OneLineThatNamesItAndExitOne(string names, params string[] arguments)
     {
         string line = (await CommandLine.RunAsync(arguments)).ErrorLine(ExitCodes.Failed);
-        Assert.StartsWith($"farspan {arguments[0]}: ", line, StringComparison.Ordinal);
+        Assert.StartsWith(arguments[0] == "trace" ? "farspan trace record: " : $"farspan {arguments[0]}: ", line, StringComparison.Ordinal);
         Assert.Contains(names, line);
     }
 }

@@ -35,11 +35,13 @@ public sealed class ListenUriTests
     [InlineData("nbd+unix:///?socket=/tmp/s", true)]
     public Task OtherMachines_NeedTlsOrInsecure(string listen, bool isLocal)
     {
-        var settings = new ServeSettings { Backend = "memory:1MiB", Listen = [ListenUri.Parse(listen)] };
-        Assert.Equal(isLocal, Record.Exception(settings.Validate) is null);
-        (settings with { Insecure = true }).Validate();
-        (settings with { Tls = new() { CertificateDirectory = "/x" } }).Validate();
-        Assert.Equal(isLocal, Record.Exception((settings with { Tls = new() { CertificateDirectory = "/x", Required = false } }).Validate) is null);
+        var settings = new ExportSettings { Listen = [ListenUri.Parse(listen)] };
+        Assert.Equal(isLocal, IsTaken(settings));
+        settings.Check(isInsecure: true);
+        Assert.True(IsTaken(settings with { Tls = new() { CertificateDirectory = "/x" } }));
+        Assert.Equal(isLocal, IsTaken(settings with { Tls = new() { CertificateDirectory = "/x", Required = false } }));
         return Task.CompletedTask;
     }
+
+    private static bool IsTaken(ExportSettings settings) => Record.Exception(() => settings.Check(isInsecure: false)) is null;
 }

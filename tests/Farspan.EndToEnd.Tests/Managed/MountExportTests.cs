@@ -101,6 +101,29 @@ public sealed class MountExportTests
     }
 
     [RequiresFact("fuse", "dd", "cmp")]
+    public async Task ListenOnFarspansOwnWire_LetsItsClientsReadTheMount_AndNotWrite()
+    {
+        using var directory = new TemporaryDirectory();
+        var farspan = new FarspanProcess(directory);
+        await ManagedMountTests.WriteRandomAsync(directory["disk"], 1 << 20);
+        using var mounted = JsonDocument.Parse(await farspan.OkAsync(
+            ["mount", "file:disk", "f", "--json", .. s_lazy, "--listen", "farspan://127.0.0.1:0", "--listen", "farspan+unix:///?socket=own.sock", "--listen", "nbd://127.0.0.1:0"]));
+        string[] uris = [.. mounted.RootElement.GetProperty("listens").EnumerateArray().Select(uri => uri.GetString()!)];
+        Assert.Equal(["farspan", "farspan+unix", "nbd"], uris.Select(uri => new Uri(uri).Scheme));
+        await ManagedMountTests.ZeroAsync(directory["f"], 32);
+        for (int i = 0; i < uris.Length; i++)
+        {
+            await farspan.OkAsync("copy", uris[i], $"file:copy{i}");
+            await PeerProcess.RunOkAsync("cmp", [directory["f"], directory[$"copy{i}"]]);
+            Assert.Contains("can only be read", await farspan.FailsAsync(1, "copy", "memory:1MiB", uris[i]), StringComparison.Ordinal);
+        }
+
+        await farspan.OkAsync("umount", "f");
+        Assert.Empty(farspan.Leftovers());
+        Assert.False(File.Exists(directory["own.sock"]));
+    }
+
+    [RequiresFact("fuse", "dd", "cmp")]
     public async Task MountAsBackend_IsTheMountsBytes()
     {
         using var directory = new TemporaryDirectory();
@@ -154,7 +177,7 @@ public sealed class MountExportTests
         using var directory = new TemporaryDirectory();
         var farspan = new FarspanProcess(directory);
         await ManagedMountTests.WriteRandomAsync(directory["disk"], 4 << 20);
-        await farspan.OkAsync("mount", "file:disk", "f", "--record", "trace");
+        Assert.Contains("recorded for trace", await farspan.OkAsync("trace", "record", "file:disk", "f", "--output", "trace"), StringComparison.Ordinal);
         _ = await ManagedMountTests.ReadAsync(directory["f"], 3 << 20, 4096);
         await ManagedMountTests.ZeroAsync(directory["f"], 9);
         await farspan.OkAsync("umount", "f");
@@ -168,6 +191,7 @@ public sealed class MountExportTests
         await PeerProcess.RunOkAsync("cmp", [directory["f"], directory["disk"]]);
         await farspan.OkAsync("umount", "f");
         await ManagedMountTests.WriteRandomAsync(directory["other"], 1 << 20);
+        await RecordDirectAsync(farspan, directory);
         Assert.Contains("the trace is one of 4194304 bytes", await farspan.FailsAsync(1, "mount", "file:other", "f", "--pull-order", "trace"), StringComparison.Ordinal);
         Assert.Empty(farspan.Leftovers());
     }
@@ -176,5 +200,20 @@ public sealed class MountExportTests
     {
         using var document = JsonDocument.Parse(map);
         return [.. document.RootElement.EnumerateArray().Where(isSet).Select(run => (run.GetProperty(offset).GetInt64(), run.GetProperty("length").GetInt64()))];
+    }
+
+    // Ctrl-C writes it too, and "mount --record" records the same.
+    private static async Task RecordDirectAsync(FarspanProcess farspan, TemporaryDirectory directory)
+    {
+        await using (var recording = farspan.Start("mount", "file:disk", "f", "--direct", "--record", "direct", "--foreground"))
+        {
+            await recording.WaitUntilAsync(peer => peer.Output.Contains("mounted ", StringComparison.Ordinal), TimeSpan.FromSeconds(60));
+            _ = await ManagedMountTests.ReadAsync(directory["f"], 1 << 20, 4096);
+            await recording.SignalAsync("INT");
+            await recording.WaitForExitAsync(TimeSpan.FromSeconds(60));
+            Assert.True(recording.ExitCode == 0, recording.Report);
+        }
+
+        Assert.StartsWith("r 16 ", (await File.ReadAllLinesAsync(directory["direct"]))[3], StringComparison.Ordinal);
     }
 }

@@ -64,7 +64,7 @@ internal sealed class GatedBackend(IBackend inner, LeaseGate gate, Guid session 
         if (typeof(TCapability) == typeof(IZero))
             return _zero is null ? null : this as TCapability;
         return typeof(TCapability) == typeof(IExtentSource) || typeof(TCapability) == typeof(IBlockSizes)
-            || typeof(TCapability) == typeof(IConcurrentWriters) || typeof(TCapability) == typeof(IMemoryLender)
+            || typeof(TCapability) == typeof(IConcurrentWriters) || typeof(TCapability) == typeof(IStateMaps) || typeof(TCapability) == typeof(IMemoryLender)
             ? inner.GetCapability<TCapability>()
             : null;
     }
