@@ -40,6 +40,9 @@ public sealed class NbdClientBackend : IBackend, ITrim, IZero, IExtentSource, IB
     /// <inheritdoc/>
     public bool IsReadOnly => _options.ReadOnly || _link.Export.Can(NbdTransmissionFlags.ReadOnly);
 
+    /// <summary>Connections that take requests.</summary>
+    internal int ConnectionsInUse => _link.InUse().Connections.Length;
+
     /// <inheritdoc/>
     public BlockSizes BlockSizes { get; }
 

@@ -74,7 +74,7 @@ public sealed class MountTests
         var farspan = new FarspanProcess(directory);
         await farspan.OkAsync("mount", "memory:1MiB", "f");
         await PeerProcess.RunOkAsync("umount", [directory["f"]]);
-        await EventuallyAsync(() => farspan.Leftovers().Count == 0 && Directory.GetFiles(directory["run"]).Length == 0);
+        await Eventually.HoldsAsync(() => farspan.Leftovers().Count == 0 && Directory.GetFiles(directory["run"]).Length == 0);
         Assert.Empty(farspan.Leftovers());
     }
 
@@ -164,11 +164,5 @@ public sealed class MountTests
         await farspan.OkAsync("umount", "other.img");
         byte[] now = await File.ReadAllBytesAsync(directory["data"]);
         Assert.False(now.AsSpan(7 * 4096, 3 * 4096).ContainsAnyExcept((byte)0));
-    }
-
-    private static async Task EventuallyAsync(Func<bool> condition)
-    {
-        for (int i = 0; i < 3000 && !condition(); i++)
-            await Task.Delay(10);
     }
 }

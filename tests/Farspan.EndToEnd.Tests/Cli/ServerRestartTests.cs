@@ -43,9 +43,16 @@ public sealed class ServerRestartTests
 
         async Task SayAsync(params string[] commands)
         {
-            foreach (string command in commands)
-                await qemu.StandardInput.WriteLineAsync(command);
-            await qemu.StandardInput.FlushAsync();
+            try
+            {
+                foreach (string command in commands)
+                    await qemu.StandardInput.WriteLineAsync(command);
+                await qemu.StandardInput.FlushAsync();
+            }
+            catch (IOException gone)
+            {
+                throw new InvalidOperationException($"It ended.\n{qemu.Report}", gone);
+            }
         }
 
         // qemu-io leaves lines that came together in its buffer until another one comes.

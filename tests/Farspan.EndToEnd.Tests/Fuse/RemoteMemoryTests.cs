@@ -128,11 +128,11 @@ public sealed class RemoteMemoryTests
             await owner.WaitUntilAsync(o => o.Output.Contains("holding", StringComparison.Ordinal));
             Assert.Single(FuseConnection.Mounts(directory.Path));
             await owner.SignalAsync("KILL");
-            await UntilAsync(() => FuseConnection.Mounts(directory.Path).Count == 0 && !File.Exists(directory["disk"]));
+            await Eventually.HoldsAsync(() => FuseConnection.Mounts(directory.Path).Count == 0 && !File.Exists(directory["disk"]));
         }
 
         // The server may still hold its lock on the file, which the BCL would respect. 42 is an asterisk.
-        await UntilAsync(async () => (await PeerProcess.RunOkAsync("head", ["-c", "1", directory["image"]])).StartsWith('*'));
+        await Eventually.HoldsAsync(async () => (await PeerProcess.RunOkAsync("head", ["-c", "1", directory["image"]])).StartsWith('*'));
     }
 
     [RequiresFact("root", "fuse")]
@@ -177,7 +177,7 @@ public sealed class RemoteMemoryTests
         var time = reason == "time-out" ? TimeSpan.FromSeconds(3) : TimeSpan.FromMinutes(2);
         var options = new DirectMountOptions { Program = directory["program"], Fuse = new FuseMountOptions { MountTimeout = time } };
         var opening = RemoteMount.OpenDirectAsync("memory:1MiB", directory["disk"], options, cancel.Token);
-        await UntilAsync(() => File.Exists(directory["child"]));
+        await Eventually.HoldsAsync(() => File.Exists(directory["child"]));
         int child = int.Parse(await File.ReadAllTextAsync(directory["child"]));
         if (reason == "cancellation")
             await cancel.CancelAsync();
@@ -185,7 +185,7 @@ public sealed class RemoteMemoryTests
             await Assert.ThrowsAsync<MountException>(() => opening);
         else
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => opening);
-        await UntilAsync(() => ProcessLife.StartOf(child) is null);
+        await Eventually.HoldsAsync(() => ProcessLife.StartOf(child) is null);
     }
 
     [RequiresFact("root", "fuse")]
@@ -229,17 +229,5 @@ public sealed class RemoteMemoryTests
     {
         await MakeImageAsync(directory, length);
         return await RemoteMount.OpenDirectAsync($"file:{directory["image"]}", directory["disk"], options ?? Options());
-    }
-
-    private static Task UntilAsync(Func<bool> condition) => UntilAsync(() => Task.FromResult(condition()));
-
-    private static async Task UntilAsync(Func<Task<bool>> condition)
-    {
-        var clock = Stopwatch.StartNew();
-        while (!await condition())
-        {
-            Assert.True(clock.Elapsed < TimeSpan.FromSeconds(60), "It did not come about.");
-            await Task.Delay(5);
-        }
     }
 }

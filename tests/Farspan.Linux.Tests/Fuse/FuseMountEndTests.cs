@@ -81,7 +81,7 @@ public sealed class FuseMountEndTests
         await using var host = await FuseHost.StartAsync(directory["disk"], "close-timeout=0.5", "busy-timeout=30", "lends=off", "deaf=on", knob);
         await host.TellAsync("hold on");
         await PeerProcess.RunOkAsync("python3", ["-c", ReadAheadScript, host.Path]);
-        await FuseMountTroubleTests.UntilAsync(async () => await host.CountAsync("running") > 0);
+        await Eventually.HoldsAsync(async () => await host.CountAsync("running") > 0);
         string answer = await host.AskAsync("unmount");
         Assert.StartsWith("failed MountException", answer, StringComparison.Ordinal);
         Assert.Empty(FuseConnection.Mounts(directory.Path));
@@ -99,7 +99,7 @@ public sealed class FuseMountEndTests
         await using var host = await FuseHost.StartAsync(directory["disk"], "close-timeout=0.5", "lends=off", "deaf=on", knob);
         await host.TellAsync("hold on");
         await using var user = PeerProcess.Start("dd", [$"if={host.Path}", "of=/dev/null", "bs=4096", "count=1", "iflag=direct"]);
-        await FuseMountTroubleTests.UntilAsync(async () => await host.CountAsync("running") > 0);
+        await Eventually.HoldsAsync(async () => await host.CountAsync("running") > 0);
         Assert.StartsWith("failed MountException", await host.AskAsync("dispose"), StringComparison.Ordinal);
         await user.WaitForExitAsync(TimeSpan.FromSeconds(60));
         Assert.NotEqual(0, user.ExitCode);

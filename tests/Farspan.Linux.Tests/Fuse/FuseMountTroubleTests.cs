@@ -88,7 +88,7 @@ public sealed class FuseMountTroubleTests
         using (var file = File.OpenHandle(host.Path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite))
         {
             answer = host.AskAsync("dispose");
-            await UntilAsync(() => FuseConnection.Mounts(directory.Path).Count == 0);
+            await Eventually.HoldsAsync(() => FuseConnection.Mounts(directory.Path).Count == 0);
             RandomAccess.Write(file, [5], 7);
             Assert.False(answer.IsCompleted);
         }
@@ -122,7 +122,7 @@ public sealed class FuseMountTroubleTests
         await using var host = await FuseHost.StartAsync(directory["disk"], "close-timeout=0.5", "lends=off");
         await host.TellAsync("hold on");
         var reading = Task.Run(() => FuseMountTests.ReadAsync(host.Path, 0, 10));
-        await UntilAsync(async () => await host.CountAsync("running") > 0);
+        await Eventually.HoldsAsync(async () => await host.CountAsync("running") > 0);
         string answer = await host.AskAsync("dispose");
         Assert.StartsWith("failed MountException", answer, StringComparison.Ordinal);
         await Assert.ThrowsAnyAsync<IOException>(() => reading.WaitAsync(s_patience));
@@ -171,7 +171,7 @@ public sealed class FuseMountTroubleTests
         using (var file = File.OpenHandle(first.Path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite))
         {
             await first.Process.SignalAsync("KILL");
-            await UntilAsync(() => first.Process.HasExited);
+            await Eventually.HoldsAsync(() => first.Process.HasExited);
             var error = Assert.ThrowsAny<IOException>(() => RandomAccess.Read(file, new byte[1], 0));
             Assert.Contains("not connected", error.Message, StringComparison.OrdinalIgnoreCase);
         }
@@ -208,12 +208,12 @@ public sealed class FuseMountTroubleTests
         await using var host = await FuseHost.StartAsync(directory["disk"], "lends=off");
         await host.TellAsync("hold on");
         await using var user = PeerProcess.Start("dd", string.Format(arguments, host.Path).Split(' '));
-        await UntilAsync(async () => await host.CountAsync("running") > 0);
+        await Eventually.HoldsAsync(async () => await host.CountAsync("running") > 0);
         await user.SignalAsync("TERM");
         await user.WaitForExitAsync(s_patience);
         Assert.Equal(cancelled, await host.CountAsync("cancelled"));
         await host.TellAsync("hold off");
-        await UntilAsync(async () => await host.CountAsync("running") == 0);
+        await Eventually.HoldsAsync(async () => await host.CountAsync("running") == 0);
         await host.EndAsync();
     }
 
@@ -225,7 +225,7 @@ public sealed class FuseMountTroubleTests
         await host.TellAsync("hold on");
         const string script = "import os,signal,sys\nsignal.signal(signal.SIGUSR1, lambda *a: None)\nprint(len(os.pread(os.open(sys.argv[1], os.O_RDONLY), 4096, 0)))";
         await using var reader = PeerProcess.Start("python3", ["-c", script, host.Path]);
-        await UntilAsync(async () => await host.CountAsync("running") > 0);
+        await Eventually.HoldsAsync(async () => await host.CountAsync("running") > 0);
         for (int i = 0; i < 20; i++)
             await reader.SignalAsync("USR1");
         Assert.Equal(0, await host.CountAsync("cancelled"));
@@ -290,17 +290,5 @@ public sealed class FuseMountTroubleTests
         byte[] found = await host.PeekAsync(0, 500 * block.Length);
         Assert.All(written, number => Assert.Equal(block, found.AsSpan((int)number * block.Length, block.Length).ToArray()));
         await host.EndAsync();
-    }
-
-    internal static Task UntilAsync(Func<bool> condition) => UntilAsync(() => Task.FromResult(condition()));
-
-    internal static async Task UntilAsync(Func<Task<bool>> condition)
-    {
-        var clock = Stopwatch.StartNew();
-        while (!await condition())
-        {
-            Assert.True(clock.Elapsed < s_patience, "It did not come about.");
-            await Task.Delay(5);
-        }
     }
 }

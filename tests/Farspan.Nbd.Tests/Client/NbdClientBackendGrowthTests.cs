@@ -1,6 +1,7 @@
 using Farspan.Backends;
 using Farspan.Nbd.Client;
 using Farspan.Nbd.Protocol;
+using Farspan.TestKit;
 using Farspan.TestKit.Contracts;
 using Farspan.TestKit.Time;
 using Xunit;
@@ -213,19 +214,14 @@ public sealed class NbdClientBackendGrowthTests
 
         while (writes.Count < Load)
             Write();
-        var held = await first.NextAsync(Load);
-        var onSecond = (await server.ConnectionAsync(1)).NextAsync().AsTask();
-        while (true)
-        {
-            Write();
-            if (await Task.WhenAny(first.HoldsAsync(), onSecond) == onSecond)
-                break;
-            held.Add(await first.NextAsync());
-        }
+        await Eventually.HoldsAsync(() => backend.ConnectionsInUse == 2);
 
-        await first.ReleaseAsync(held);
+        // Wherever the others went, this one goes where fewer are.
+        Write();
         var second = await server.ConnectionAsync(1);
-        await second.ReleaseAsync(await onSecond);
+        var onSecond = await second.NextAsync();
+        await first.ReleaseAsync();
+        await second.ReleaseAsync(onSecond);
         await Task.WhenAll(writes);
         return (first, second, writes.Count);
     }

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Farspan.Backends;
 using Farspan.Nbd.Protocol;
 using Farspan.Nbd.Server;
+using Farspan.TestKit;
 using Farspan.TestKit.Time;
 using Xunit;
 
@@ -151,7 +152,7 @@ public sealed class ConcurrencyTests
         client.Go(HeaderForm.Simple);
         for (int i = 0; i < 16; i++)
             client.SendRequest(NbdCommand.Read, 0, 1 << 20);
-        await EventuallyAsync(() => backend.Calls.Count == 4);
+        await Eventually.HoldsAsync(() => backend.Calls.Count == 4);
         await Task.Delay(200);
         Assert.Equal(4, backend.Calls.Count);
         Assert.InRange(harness.Server.BytesInFlight, 4 << 20, 5 << 20);
@@ -174,7 +175,7 @@ public sealed class ConcurrencyTests
         greedy.Go(HeaderForm.Simple, "greedy");
         for (int i = 0; i < 32; i++)
             greedy.SendRequest(NbdCommand.Read, 0, 1 << 20);
-        await EventuallyAsync(() => harness.Server.BytesInFlight >= 4 << 20);
+        await Eventually.HoldsAsync(() => harness.Server.BytesInFlight >= 4 << 20);
         var other = harness.Connect();
         other.Go(HeaderForm.Simple, "other");
         for (int i = 0; i < 20; i++)
@@ -195,7 +196,7 @@ public sealed class ConcurrencyTests
         Assert.Throws<InvalidOperationException>(() => harness.Connect());
         Assert.Equal(NbdErrno.Ok, one.Read(0, 512, out _));
         two.Dispose();
-        await EventuallyAsync(() => harness.Server.ConnectionCount == 1);
+        await Eventually.HoldsAsync(() => harness.Server.ConnectionCount == 1);
         harness.Connect().Go();
     }
 
@@ -216,7 +217,7 @@ public sealed class ConcurrencyTests
         silent.Receive(18);
         clock.Advance(TimeSpan.FromSeconds(9));
         Assert.Equal(2, harness.Server.ConnectionCount);
-        await EventuallyAsync(() =>
+        await Eventually.HoldsAsync(() =>
         {
             clock.Advance(TimeSpan.FromSeconds(1));
             return harness.Server.ConnectionCount == 1;
@@ -305,7 +306,7 @@ public sealed class ConcurrencyTests
         client.Go();
         ulong cookie = client.SendRequest(NbdCommand.Write, 0, 4, [1, 2, 3, 4]);
         client.SendRequest(NbdCommand.Disconnect, 0, 0);
-        await EventuallyAsync(() => backend.Calls.Count == 1);
+        await Eventually.HoldsAsync(() => backend.Calls.Count == 1);
         gate.SetResult();
         var reply = client.ReadReply();
         Assert.Equal((cookie, NbdErrno.Ok), (reply.Cookie, reply.Error));
@@ -340,7 +341,7 @@ public sealed class ConcurrencyTests
         client.Go();
         Assert.Equal(NbdErrno.Ok, client.Write(0, [1]));
         client.SendRequest(NbdCommand.Read, 0, 512);
-        await EventuallyAsync(() => backend.Calls.Contains("read 0+512"));
+        await Eventually.HoldsAsync(() => backend.Calls.Contains("read 0+512"));
         client.Dispose();
         Assert.True(await cancelled.WaitAsync(10_000));
         await harness.ClientsGoneAsync();
@@ -358,9 +359,9 @@ public sealed class ConcurrencyTests
         var negotiating = harness.Connect();
         negotiating.Greet();
         ulong slow = client.SendRequest(NbdCommand.Read, 0, 512);
-        await EventuallyAsync(() => backend.Calls.Count == 1);
+        await Eventually.HoldsAsync(() => backend.Calls.Count == 1);
         var stopping = harness.Server.StopAsync();
-        await EventuallyAsync(() => client.Request(NbdCommand.Write, 0, 4, [1, 2, 3, 4]).Error == NbdErrno.Shutdown);
+        await Eventually.HoldsAsync(() => client.Request(NbdCommand.Write, 0, 4, [1, 2, 3, 4]).Error == NbdErrno.Shutdown);
         Assert.Equal(NbdOptionReply.ErrorShutdown, negotiating.Option(NbdOption.List));
         Assert.Equal(NbdOptionReply.Ack, negotiating.Option(NbdOption.Abort));
         Assert.False(stopping.IsCompleted);
@@ -383,7 +384,7 @@ public sealed class ConcurrencyTests
         var client = harness.Connect();
         client.Go();
         client.SendRequest(NbdCommand.Read, 0, 512);
-        await EventuallyAsync(() => backend.Calls.Count == 1);
+        await Eventually.HoldsAsync(() => backend.Calls.Count == 1);
         await harness.Server.StopAsync();
         client.AssertClosed();
     }
@@ -397,7 +398,7 @@ public sealed class ConcurrencyTests
         var client = harness.Connect();
         client.Go();
         client.SendRequest(NbdCommand.Read, 0, 512);
-        await EventuallyAsync(() => backend.Calls.Count == 1);
+        await Eventually.HoldsAsync(() => backend.Calls.Count == 1);
         await harness.Server.StopAsync(new CancellationToken(canceled: true));
         client.AssertClosed();
     }
@@ -425,13 +426,4 @@ public sealed class ConcurrencyTests
     }
 
     private static NbdServerOptions Impatient => new() { StallTimeout = TimeSpan.FromMilliseconds(400) };
-
-    private static async Task EventuallyAsync(Func<bool> condition)
-    {
-        for (int i = 0; !condition(); i++)
-        {
-            Assert.True(i < 2000, "It does not come to be.");
-            await Task.Delay(5);
-        }
-    }
 }

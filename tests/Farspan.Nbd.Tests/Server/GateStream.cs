@@ -6,9 +6,13 @@ internal sealed class GateStream(Stream inner) : Stream
     private readonly ManualResetEventSlim _disposed = new();
     private readonly TaskCompletionSource _writeWaits = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _closed;
+    private volatile bool _isReading;
     private long _bytesRead;
 
     public long BytesRead => Volatile.Read(ref _bytesRead);
+
+    /// <summary>Whether a read is under way: who reads has dealt with all that <see cref="BytesRead"/> counted before.</summary>
+    public bool IsReading => _isReading;
 
     /// <summary>Completes when a write waits.</summary>
     public Task WriteWaits => _writeWaits.Task;
@@ -31,7 +35,9 @@ internal sealed class GateStream(Stream inner) : Stream
 
     public override int Read(Span<byte> buffer)
     {
+        _isReading = true;
         int count = inner.Read(buffer);
+        _isReading = false;
         Interlocked.Add(ref _bytesRead, count);
         return count;
     }

@@ -90,7 +90,7 @@ public sealed class ServerLifeTests
         var client = harness.Connect(overSocket);
         client.Go();
         client.SendRequest(NbdCommand.Read, 0, 512);
-        await EventuallyAsync(() => backend.Calls.Count == 1);
+        await Eventually.HoldsAsync(() => backend.Calls.Count == 1);
         for (int i = 0; i < 50; i++)
         {
             clock.Advance(TimeSpan.FromSeconds(2));
@@ -100,7 +100,7 @@ public sealed class ServerLifeTests
         gate.SetResult();
         Assert.Equal(NbdErrno.Ok, client.ReadReply(_ => 512).Error);
         var gone = harness.ClientsGoneAsync();
-        await EventuallyAsync(() =>
+        await Eventually.HoldsAsync(() =>
         {
             clock.Advance(TimeSpan.FromSeconds(2));
             return gone.IsCompleted;
@@ -163,7 +163,7 @@ public sealed class ServerLifeTests
             client.Send(new byte[OptionHeader.Size]);
         await line.WriteWaits;
         var gone = harness.ClientsGoneAsync();
-        await EventuallyAsync(() =>
+        await Eventually.HoldsAsync(() =>
         {
             clock.Advance(TimeSpan.FromSeconds(5));
             return gone.IsCompleted;
@@ -184,7 +184,7 @@ public sealed class ServerLifeTests
         int half = request.Length / 2;
         long before = line!.BytesRead;
         client.Send(request.AsSpan(0, half));
-        await EventuallyAsync(() => line.BytesRead == before + half);
+        await Eventually.HoldsAsync(() => line.BytesRead == before + half && line.IsReading);
         var stopping = harness.Server.StopAsync();
         await Task.Delay(50);
         Assert.False(stopping.IsCompleted);
@@ -227,14 +227,5 @@ public sealed class ServerLifeTests
 
         await server.DisposeAsync();
         await serving;
-    }
-
-    private static async Task EventuallyAsync(Func<bool> condition)
-    {
-        for (int i = 0; !condition(); i++)
-        {
-            Assert.True(i < 4000, "It does not come to be.");
-            await Task.Delay(5);
-        }
     }
 }
