@@ -16,6 +16,7 @@ internal sealed class NbdConnection : IDisposable
     private readonly CancellationTokenSource _lost = new();
     private readonly long _started;
     private volatile ByteChannel _channel;
+    private volatile Outbox? _outbox;
     private volatile bool _inTransmission;
     private volatile string? _abortReason;
 
@@ -40,7 +41,7 @@ internal sealed class NbdConnection : IDisposable
     public int RequestsInFlight => _flight.Operations;
 
     /// <summary>Whether it owes its client nothing: no request runs, none is being received, and every reply is sent.</summary>
-    public bool IsQuiet => !_inTransmission || (_flight.Operations == 0 && _progress.IsWaitingForRequest);
+    public bool IsQuiet => !_inTransmission || (_flight.Operations == 0 && _progress.IsWaitingForRequest && _outbox is not { IsIdle: false });
 
     /// <summary>Serves the client to its end. Never throws.</summary>
     public void Run()
@@ -125,6 +126,7 @@ internal sealed class NbdConnection : IDisposable
         var export = agreed.Chosen!;
         ServerLog.Transmits(_logger, Peer, export.Name, agreed.Mode);
         using var outbox = new Outbox(_channel, _pool, _flight, _progress, $"nbd send {Peer}", _options.StartThread);
+        _outbox = outbox;
         var replies = new Replies(outbox, _pool, _flight, agreed.Mode);
         var context = new OperationContext(export, _flight, replies, _logger, Peer, _lost.Token);
         var buffers = new FlightBuffers(_pool, _flight, outbox);

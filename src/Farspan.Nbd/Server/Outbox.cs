@@ -24,6 +24,7 @@ internal sealed class Outbox : IDisposable
     private readonly SendingThread _sender;
     private readonly int _ownThread = Environment.CurrentManagedThreadId;
     private volatile bool _failed;
+    private volatile bool _isSendingQueued;
     private PooledBuffer? _batch;
     private int _batchLength;
 
@@ -42,6 +43,9 @@ internal sealed class Outbox : IDisposable
 
     /// <summary>Whether something is in the batch. The connection's thread only.</summary>
     public bool HasBatch => _batchLength > 0;
+
+    /// <summary>Whether every reply that came here is sent, or dropped. Any thread.</summary>
+    public bool IsIdle => Volatile.Read(ref _batchLength) == 0 && _queue.IsEmpty && !_isSendingQueued;
 
     /// <summary>A message to fill and <see cref="Post"/>. Any thread.</summary>
     public Outgoing Rent() => _queue.Rent();
@@ -212,6 +216,7 @@ internal sealed class Outbox : IDisposable
         if (_queue.IsEmpty)
             return true;
         PooledBuffer? scratch = null;
+        _isSendingQueued = true;
         try
         {
             while (!_queue.IsEmpty)
@@ -231,6 +236,7 @@ internal sealed class Outbox : IDisposable
         finally
         {
             scratch?.Release();
+            _isSendingQueued = false;
         }
 
         return true;

@@ -1,11 +1,12 @@
 namespace Farspan.Nbd.Tests.Server;
 
-/// <summary>Passes bytes through, counts those read, and from <see cref="Shut"/> on lets no write through until it is disposed.</summary>
+/// <summary>Passes bytes through, counts those read, and from <see cref="Shut"/> on lets no write through until it is opened again.</summary>
 internal sealed class GateStream(Stream inner) : Stream
 {
-    private readonly ManualResetEventSlim _disposed = new();
+    private readonly ManualResetEventSlim _opened = new();
     private readonly TaskCompletionSource _writeWaits = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile bool _closed;
+    private volatile bool _disposed;
     private volatile bool _isReading;
     private long _bytesRead;
 
@@ -33,6 +34,8 @@ internal sealed class GateStream(Stream inner) : Stream
 
     public void Shut() => _closed = true;
 
+    public void Open() => _opened.Set();
+
     public override int Read(Span<byte> buffer)
     {
         _isReading = true;
@@ -49,8 +52,9 @@ internal sealed class GateStream(Stream inner) : Stream
         if (_closed)
         {
             _writeWaits.TrySetResult();
-            _disposed.Wait();
-            throw new IOException("The stream was disposed.");
+            _opened.Wait();
+            if (_disposed)
+                throw new IOException("The stream was disposed.");
         }
 
         inner.Write(buffer);
@@ -66,7 +70,8 @@ internal sealed class GateStream(Stream inner) : Stream
 
     protected override void Dispose(bool disposing)
     {
-        _disposed.Set();
+        _disposed = true;
+        _opened.Set();
         inner.Dispose();
         base.Dispose(disposing);
     }

@@ -198,6 +198,25 @@ public sealed class ServerLifeTests
     }
 
     [Fact(Timeout = 30_000)]
+    public async Task Stopping_LetsAReplyThatWaitsForTheLineBeSent()
+    {
+        GateStream? line = null;
+        await using var harness = new ServerHarness(
+            new MemoryBackend(Size), new NbdServerOptions { WrapConnection = stream => line = new GateStream(stream) });
+        var client = harness.Connect();
+        client.Go();
+        line!.Shut();
+        client.SendRequest(NbdCommand.Flush, 0, 0);
+        await line.WriteWaits;
+        await Eventually.HoldsAsync(() => line.IsReading);
+        var stopping = harness.Server.StopAsync();
+        line.Open();
+        Assert.Equal(NbdErrno.Ok, client.ReadReply().Error);
+        client.AssertClosed();
+        await stopping;
+    }
+
+    [Fact(Timeout = 30_000)]
     public async Task Stopping_DoesNotWaitForAWriteWhoseRestNeverComes()
     {
         await using var harness = new ServerHarness(
