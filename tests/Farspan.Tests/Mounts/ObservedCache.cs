@@ -1,3 +1,4 @@
+using Farspan.Backends;
 using Farspan.Chunks;
 using Farspan.Mounts.Caching;
 
@@ -27,6 +28,9 @@ internal sealed class ObservedCache(ChunkLayout layout) : IChunkCache
     /// <summary>Chunks noted as clean, with their checksums, in turn.</summary>
     public List<(long Index, uint Checksum)> Clean { get; } = [];
 
+    /// <summary>So many writes fail, after half of each was done.</summary>
+    public int FailingWrites { get; set; }
+
     /// <summary>Flushes that have begun.</summary>
     public int FlushCount { get; private set; }
 
@@ -54,8 +58,15 @@ internal sealed class ObservedCache(ChunkLayout layout) : IChunkCache
     public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
         => _bytes.ReadAsync(offset, buffer, cancellationToken);
 
-    public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
-        => _bytes.WriteAsync(offset, buffer, cancellationToken);
+    public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken)
+    {
+        bool fails = FailingWrites > 0;
+        await _bytes.WriteAsync(offset, fails ? buffer[..(buffer.Length / 2)] : buffer, cancellationToken);
+        if (!fails)
+            return;
+        FailingWrites--;
+        throw new BackendException(BackendError.InputOutput, "The cache failed.");
+    }
 
     public ValueTask NoteDirtyAsync(long chunkIndex, int start, int length, CancellationToken cancellationToken)
     {

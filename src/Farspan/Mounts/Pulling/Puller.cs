@@ -9,11 +9,8 @@ namespace Farspan.Mounts.Pulling;
 /// Decides what comes from the remote, and when: what a reader waits for at once, then what lies ahead of readers, then everything in the pull
 /// order. Each chunk is on its way once at a time, whoever waits for it. Errors never end it; closing the mount does.
 /// </summary>
-internal sealed class Puller
+internal sealed partial class Puller
 {
-    /// <summary>Bytes of a pull that nobody waits for: at least a chunk, and no more than a part of what may be in flight.</summary>
-    private const int LongestPull = 1 << 20;
-
     private readonly MountCore _mount;
     private readonly Evictor _evictor;
     private readonly PullBacklog _backlog;
@@ -26,8 +23,6 @@ internal sealed class Puller
     private readonly Dictionary<long, Pull> _pulls = [];
     private int _demanded;
     private int _inBackground;
-    private long _aheadNext;
-    private long _aheadEnd;
 
     public Puller(MountCore mount, Evictor evictor)
     {
@@ -36,7 +31,7 @@ internal sealed class Puller
         long share = mount.Options.Budget * 5 / 8;
         Budget = new ByteBudget(share, share * 3 / 4);
         Window = new TransferWindow(
-            mount.Clock, Math.Max(1 << 20, mount.Layout.ChunkSize), Math.Max(share * 3 / 4, mount.Layout.ChunkSize), mount.Options.PullWorkers);
+            mount.Clock, mount.Layout.ChunkSize, Math.Max(1 << 20, mount.Layout.ChunkSize), Math.Max(share * 3 / 4, mount.Layout.ChunkSize), mount.Options.PullWorkers);
         _backlog = new PullBacklog(mount.Map, mount.Options.PullOrder, mount.Clock);
         _readAhead = new ReadAhead(mount.Layout.Length, share / 2);
         _work = new PullWork(mount, evictor, Window, Budget);
@@ -63,6 +58,9 @@ internal sealed class Puller
     public async Task RunAsync()
     {
         await Task.Yield();
+
+        // What started before would all go out at that moment, whatever the window is. The close sets it, too.
+        await _mount.Ready.WaitAsync(CancellationToken.None);
         using var wakeAtEnd = _mount.Closing.Token.UnsafeRegister(static state => ((WakeUp)state!).Set(), _wake);
         for (int started = 1; !_mount.Closing.IsCancellationRequested;)
         {
@@ -255,64 +253,5 @@ internal sealed class Puller
         {
             _mount.Locks.Release(hold);
         }
-    }
-
-    private bool TryStartNext()
-    {
-        if (_mount.Outage.IsDown || _mount.Options.BackgroundPull == BackgroundPull.Nothing)
-            return false;
-        long most = Math.Max(1, Math.Min(LongestPull, Window.Limit / 4) / _mount.Layout.ChunkSize);
-        long bytes = most * _mount.Layout.ChunkSize;
-        if (!Window.HasRoom(bytes) || !Budget.TryTake(bytes))
-            return false;
-        Pull? pull;
-        TimeSpan? retryIn = null;
-        lock (_mount.Gate)
-        {
-            pull = NextAhead(most) ?? NextInBackground(most);
-            if (pull is null)
-                retryIn = _backlog.RetryIn;
-        }
-
-        if (pull is null)
-        {
-            Budget.Return(bytes);
-            if (retryIn is { Ticks: > 0 } time)
-                _alarm.Change(time, Timeout.InfiniteTimeSpan);
-            return false;
-        }
-
-        Budget.Return(bytes - _mount.BytesOf(pull.FirstChunk, pull.Count));
-        Start(pull, hasBudget: true);
-        return true;
-    }
-
-    private Pull? NextAhead(long most)
-    {
-        while (true)
-        {
-            for (long index = _aheadNext < _aheadEnd ? _mount.Map.NextMissing(_aheadNext) : _aheadEnd; index < _aheadEnd; index++)
-            {
-                long count = 0;
-                while (count < most && index + count < _aheadEnd && _mount.Map.IsMissing(index + count) && !_pulls.ContainsKey(index + count))
-                    count++;
-                if (count == 0)
-                    continue;
-                _aheadNext = index + count;
-                return Add(index, count, PullKind.Ahead);
-            }
-
-            if (!_readAhead.TryNext(Math.Max(_mount.Layout.ChunkSize, LongestPull), out long offset, out long length))
-                return null;
-            _aheadNext = _mount.Layout.IndexOf(offset);
-            _aheadEnd = _mount.Layout.IndexOf(offset + length - 1) + 1;
-        }
-    }
-
-    private Pull? NextInBackground(long most)
-    {
-        if (_mount.Options.BackgroundPull != BackgroundPull.Everything || !_evictor.Fits(most) || (_demanded > 0 && _inBackground > 0))
-            return null;
-        return _backlog.TryNext(most, _pulls.ContainsKey, out long first, out long count) ? Add(first, count, PullKind.Background) : null;
     }
 }

@@ -46,7 +46,7 @@ internal sealed partial class Pusher
         _work = new PushWork(mount);
         long share = mount.Options.Budget * 3 / 8;
         Budget = new ByteBudget(share, share);
-        Window = new TransferWindow(mount.Clock, Math.Max(2 << 20, mount.Layout.ChunkSize), share);
+        Window = new TransferWindow(mount.Clock, mount.Layout.ChunkSize, Math.Max(2 << 20, mount.Layout.ChunkSize), share);
 
         // A cache with a limit holds whole chunks, however little of them is dirty.
         _detailSize = mount.Options.CacheSizeLimit is null ? 256 : mount.Layout.ChunkSize;

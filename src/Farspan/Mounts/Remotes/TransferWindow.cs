@@ -14,10 +14,11 @@ internal sealed class TransferWindow
     private static readonly TimeSpan LatencyMemory = TimeSpan.FromSeconds(10);
 
     /// <summary>What may always be in flight takes the line no longer than this: a reader's request may have to wait behind it.</summary>
-    private static readonly TimeSpan LongestQueue = TimeSpan.FromMilliseconds(100);
+    private static readonly TimeSpan LongestQueue = TimeSpan.FromMilliseconds(50);
 
     private readonly Lock _gate = new();
     private readonly TimeProvider _clock;
+    private readonly long _unit;
     private readonly long _smallest;
     private readonly long _largest;
     private readonly int? _fixedRequests;
@@ -38,12 +39,14 @@ internal sealed class TransferWindow
     private long _limit;
 
     /// <param name="clock">The clock.</param>
+    /// <param name="unit">Bytes of the smallest request of those that fill the line.</param>
     /// <param name="smallest">Bytes that may be in flight on a line that takes them in a moment, however short it is.</param>
     /// <param name="largest">Bytes that are never exceeded, but by one request.</param>
     /// <param name="fixedRequests">The number of requests, where it does not adapt.</param>
-    public TransferWindow(TimeProvider clock, long smallest, long largest, int? fixedRequests = null)
+    public TransferWindow(TimeProvider clock, long unit, long smallest, long largest, int? fixedRequests = null)
     {
         _clock = clock;
+        _unit = Math.Min(unit, largest / 2);
         _smallest = Math.Min(smallest, largest);
         _largest = largest;
         _fixedRequests = fixedRequests;
@@ -115,7 +118,7 @@ internal sealed class TransferWindow
             {
                 // Not what a full window shows now: that is the queue, and the window would grow by it each time.
                 _drainedAt = _delivered + _inFlight;
-                _limit = Least;
+                _limit = 0;
             }
 
             double seconds = _clock.GetElapsedTime(ticket.DeliveredTime, now).TotalSeconds;
@@ -128,8 +131,6 @@ internal sealed class TransferWindow
                 EndRound(wasFull || isMeasured);
         }
     }
-
-    private long Least => (long)Math.Min(_smallest, _bestRate * LongestQueue.TotalSeconds);
 
     private void EndRound(bool wasFull)
     {
@@ -147,6 +148,9 @@ internal sealed class TransferWindow
         _round++;
         _rates[_round % RoundsOfRate] = 0;
         double gain = _isStarting ? GainAtFirst : _round % RoundsPerProbe == 0 ? 2.5 : 1.5;
-        _limit = (long)Math.Clamp(_bestRate * _latency.TotalSeconds * gain, Math.Min(Least, _largest), _largest);
+
+        // At least two requests: one is on its way while the answer to the other comes back.
+        double least = Math.Max(2 * _unit, Math.Min(_smallest, _bestRate * LongestQueue.TotalSeconds));
+        _limit = (long)Math.Clamp(_bestRate * _latency.TotalSeconds * gain, least, _largest);
     }
 }
