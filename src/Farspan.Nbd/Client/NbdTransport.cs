@@ -1,4 +1,3 @@
-using System.Net;
 using System.Net.Sockets;
 using Farspan.Backends;
 using Farspan.Transports;
@@ -21,9 +20,9 @@ internal sealed class NbdTransport : IDisposable
         SendRoom = sendRoom;
     }
 
-    private NbdTransport(Socket socket)
-        : this(new NetworkStream(socket, ownsSocket: true), socket.SendBufferSize / 2)
-        => _socket = socket;
+    private NbdTransport(NetworkStream stream)
+        : this(stream, stream.Socket.SendBufferSize / 2)
+        => _socket = stream.Socket;
 
     /// <summary>The stream that carries the protocol: the lowest one, or TLS over it.</summary>
     public Stream Stream { get; private set; }
@@ -51,29 +50,7 @@ internal sealed class NbdTransport : IDisposable
     /// <exception cref="BackendException">The connection cannot be made.</exception>
     /// <exception cref="OperationCanceledException">The token ended the wait.</exception>
     public static NbdTransport Connect(StreamEndpoint endpoint, CancellationToken cancellationToken)
-    {
-        var socket = endpoint.Path is null
-            ? new Socket(SocketType.Stream, ProtocolType.Tcp)
-            : new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            using (cancellationToken.UnsafeRegister(static s => ((Socket)s!).Dispose(), socket))
-                socket.Connect(ToEndPoint(endpoint));
-            cancellationToken.ThrowIfCancellationRequested();
-            if (endpoint.Path is null)
-                PrepareTcp(socket);
-            return new NbdTransport(socket);
-        }
-        catch (Exception error)
-        {
-            socket.Dispose();
-            cancellationToken.ThrowIfCancellationRequested();
-            if (error is not SocketException failure)
-                throw;
-            var kind = failure.SocketErrorCode == SocketError.AccessDenied ? BackendError.AccessDenied : BackendError.Disconnected;
-            throw new BackendException(kind, $"Cannot connect to NBD server {endpoint}: {failure.Message}.", failure);
-        }
-    }
+        => new(StreamDialer.Connect(endpoint, "NBD server", cancellationToken));
 
     /// <summary>Puts TLS over the stream.</summary>
     public void Upgrade(Stream encrypted) => Stream = encrypted;
@@ -107,23 +84,5 @@ internal sealed class NbdTransport : IDisposable
         if (!ReferenceEquals(Stream, _lowest))
             Stream.Dispose();
         _lowest.Dispose();
-    }
-
-    private static EndPoint ToEndPoint(StreamEndpoint endpoint)
-    {
-        if (endpoint.Path is not null)
-            return new UnixDomainSocketEndPoint(endpoint.Path);
-        return IPAddress.TryParse(endpoint.Host, out var address)
-            ? new IPEndPoint(address, endpoint.Port)
-            : new DnsEndPoint(endpoint.Host!, endpoint.Port);
-    }
-
-    private static void PrepareTcp(Socket socket)
-    {
-        socket.NoDelay = true;
-        socket.SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.KeepAlive, optionValue: true);
-        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveTime, 15);
-        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveInterval, 5);
-        socket.SetSocketOption(SocketOptionLevel.Tcp, SocketOptionName.TcpKeepAliveRetryCount, 3);
     }
 }

@@ -1,4 +1,4 @@
-using System.Net.Sockets;
+using Farspan.Transports;
 using Microsoft.Extensions.Logging;
 
 namespace Farspan.Nbd.Server;

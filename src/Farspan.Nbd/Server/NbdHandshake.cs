@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Farspan.Nbd.Protocol;
+using Farspan.Transports;
 
 namespace Farspan.Nbd.Server;
 

@@ -243,7 +243,7 @@ public sealed class NbdServer : IAsyncDisposable
     {
         if (_options.WrapConnection is { } wrap)
             return new StreamChannel(wrap(stream));
-        return stream is NetworkStream network ? new SocketChannel(network) : new StreamChannel(stream);
+        return ByteChannel.Over(stream);
     }
 
     private void Run(NbdConnection connection, TaskCompletionSource done)

@@ -1,4 +1,5 @@
 using Farspan.Backends;
+using Farspan.Transports;
 
 namespace Farspan.Nbd.Server;
 

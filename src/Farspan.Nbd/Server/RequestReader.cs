@@ -1,4 +1,5 @@
 using Farspan.Nbd.Protocol;
+using Farspan.Transports;
 
 namespace Farspan.Nbd.Server;
 

@@ -1,3 +1,4 @@
+using Farspan.Backends;
 using Farspan.EndToEnd.Tests.Cli;
 using Farspan.EndToEnd.Tests.NbdClient;
 using Farspan.Linux.Files;
@@ -6,6 +7,7 @@ using Farspan.Nbd.Client;
 using Farspan.TestKit;
 using Farspan.TestKit.Crashes;
 using Farspan.Transports;
+using Farspan.Wire.Client;
 using Xunit;
 
 namespace Farspan.EndToEnd.Tests.Managed;
@@ -46,25 +48,62 @@ public sealed class ManagedOutageTests : IDisposable
     {
         await using var server = await NbdPeer.StartFileAsync(SlotPattern.Length);
         await using var line = new CuttableLine(_directory["line"], server.Socket);
-        await RunAsync(new NbdClientOptions { Endpoint = StreamEndpoint.Unix(_directory["line"]) }, server.Disk, async round =>
-        {
-            line.Delay = TimeSpan.FromMilliseconds(round % 2 * 2);
-            int before = line.Connections;
-            line.Cut();
-
-            // It stays cut while the writers go on as far as the cache lets them.
-            await Task.Delay(TimeSpan.FromMilliseconds(20 * (round % 3)));
-            line.Restore();
-            while (line.Connections == before)
-                await Task.Delay(5);
-        });
+        await RunAsync(new NbdClientOptions { Endpoint = StreamEndpoint.Unix(_directory["line"]) }, server.Disk, round => TroubleAsync(line, round));
         Assert.True(line.Connections > Rounds);
     }
 
+    [Fact]
+    public async Task OwnWire_LineCutSlowedAndRestored_LosesNothing()
+    {
+        await using var server = await new FarspanProcess(_directory).ServeAsync(OwnWire);
+        await using var line = new CuttableLine(_directory["line"], _directory["s"]);
+        await RunAsync(await ConnectOwnWireAsync(_directory["line"]), _directory["disk"], round => TroubleAsync(line, round));
+        Assert.True(line.Connections > Rounds);
+    }
+
+    [Fact]
+    public async Task OwnWire_ServerKilledAndRestarted_LosesNothing()
+    {
+        var farspan = new FarspanProcess(_directory);
+        var server = await farspan.ServeAsync(OwnWire);
+        await RunAsync(await ConnectOwnWireAsync(_directory["s"]), _directory["disk"], async _ =>
+        {
+            await server.SignalAsync("KILL");
+            await server.WaitForExitAsync(TimeSpan.FromSeconds(60));
+            await server.DisposeAsync();
+            server = await farspan.ServeAsync(OwnWire);
+        });
+        await server.DisposeAsync();
+    }
+
+    private static string[] OwnWire => [$"file:disk?size={SlotPattern.Length}&lock=off", "--listen", "farspan+unix:///?socket=s"];
+
+    private static async Task<IBackend> ConnectOwnWireAsync(string path)
+        => await FarspanClientBackend.ConnectAsync(new FarspanClientOptions
+        {
+            Endpoint = StreamEndpoint.Unix(path), MaximumReconnectDelay = TimeSpan.FromMilliseconds(50), ReconnectTimeout = TimeSpan.FromMinutes(2),
+        });
+
+    private static async Task TroubleAsync(CuttableLine line, int round)
+    {
+        line.Delay = TimeSpan.FromMilliseconds(round % 2 * 2);
+        int before = line.Connections;
+        line.Cut();
+
+        // It stays cut while the writers go on as far as the cache lets them.
+        await Task.Delay(TimeSpan.FromMilliseconds(20 * (round % 3)));
+        line.Restore();
+        while (line.Connections == before)
+            await Task.Delay(5);
+    }
+
     private async Task RunAsync(NbdClientOptions connection, string disk, Func<int, Task> trouble)
+        => await RunAsync(await NbdClientBackend.ConnectAsync(connection with { MaximumReconnectDelay = TimeSpan.FromMilliseconds(50) }), disk, trouble);
+
+    private async Task RunAsync(IBackend remote, string disk, Func<int, Task> trouble)
     {
         var mount = await ManagedBackend.OpenAsync(
-            await NbdClientBackend.ConnectAsync(connection with { MaximumReconnectDelay = TimeSpan.FromMilliseconds(50) }),
+            remote,
             new ManagedMountOptions
             {
                 ChunkSize = 16 << 10,

@@ -4,6 +4,7 @@ using Farspan.Backends;
 using Farspan.Nbd.Protocol;
 using Farspan.Nbd.Server;
 using Farspan.Nbd.Tests.Server;
+using Farspan.TestKit.Transports;
 using Xunit;
 
 namespace Farspan.Nbd.Tests.Fuzzing;

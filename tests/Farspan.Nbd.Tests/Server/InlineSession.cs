@@ -1,5 +1,6 @@
 using Farspan.Backends;
 using Farspan.Nbd.Server;
+using Farspan.TestKit.Transports;
 using Microsoft.Extensions.Logging.Abstractions;
 using Xunit;
 

@@ -1,4 +1,5 @@
 using Farspan.Nbd.Server;
+using Farspan.Transports;
 using Xunit;
 
 namespace Farspan.Nbd.Tests.Server;
@@ -229,9 +230,15 @@ public sealed class OutboxTests
 
         public override int Receive(Span<byte> buffer) => 0;
 
+        public override bool IsProtected => true;
+
         public override bool KnowsInput => true;
 
-    public override bool HasInput() => false;
+        public override bool HasInput() => false;
+
+        public override void WaitForInput()
+        {
+        }
 
         public override void Send(ReadOnlySpan<byte> bytes)
         {

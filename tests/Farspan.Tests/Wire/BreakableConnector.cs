@@ -12,8 +12,7 @@ internal sealed class BreakableConnector(StreamEndpoint endpoint)
 
     public Stream Connect()
     {
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        socket.Connect(new UnixDomainSocketEndPoint(endpoint.Path!));
+        var socket = Open(endpoint);
         lock (_open)
         {
             Connections++;
@@ -21,6 +20,13 @@ internal sealed class BreakableConnector(StreamEndpoint endpoint)
         }
 
         return new NetworkStream(socket, ownsSocket: true);
+    }
+
+    public static Socket Open(StreamEndpoint endpoint)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Connect(new UnixDomainSocketEndPoint(endpoint.Path!));
+        return socket;
     }
 
     public void Break()

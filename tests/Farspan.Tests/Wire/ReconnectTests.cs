@@ -2,6 +2,7 @@ using Farspan.Backends;
 using Farspan.TestKit.Contracts;
 using Farspan.Transports;
 using Farspan.Wire.Client;
+using Farspan.Wire.Protocol;
 using Farspan.Wire.Server;
 using Xunit;
 
@@ -157,6 +158,51 @@ public sealed class ReconnectTests
             new MemoryBackend(Size), new FarspanServerOptions { WrapConnection = stream => new SimulatedLinkStream(stream, model) });
         await using var client = await host.ConnectAsync();
         await new BackendModelRunner(client, seed: 6, 1).RunConcurrentAsync(workers: 8, stepsEach: 30);
+    }
+
+    [Fact(Timeout = 10 * TimeLimit)]
+    public async Task LineCutAtEachByteThatIsReceived_IsMadeAgain_AndNothingIsLost()
+    {
+        await using var host = new WireHost(new MemoryBackend(1 << 20));
+        byte[] data = BackendModel.Bytes(9, 300);
+        for (int end = 1; ; end++)
+        {
+            int connections = 0;
+            var options = host.Options with
+            {
+                Connections = 1,
+                Connector = () => new CutStream(BreakableConnector.Open(host.Options.Endpoint), Interlocked.Increment(ref connections) == 1 ? end : int.MaxValue),
+            };
+            if (end < ServerHello.Size)
+            {
+                await Assert.ThrowsAsync<BackendException>(async () => await FarspanClientBackend.ConnectAsync(options));
+                continue;
+            }
+
+            // A cut right behind the hello is seen while connecting or later.
+            if (end == ServerHello.Size)
+                continue;
+
+            await using (var client = await FarspanClientBackend.ConnectAsync(options))
+            {
+                var lease = await client.AcquireAsync("me");
+                await lease.Backend.WriteAsync(end, data);
+                byte[] back = new byte[300];
+                await client.ReadAsync(end, back);
+                Assert.Equal(data, back);
+                await lease.Backend.FlushAsync();
+                var extents = new List<Extent>();
+                await client.ListExtentsAsync(0, 8192, 8, extents);
+                await ((IZero)lease.Backend).ZeroAsync(end, 100);
+                await ((ITrim)lease.Backend).TrimAsync(end + 100, 200);
+                await lease.DisposeAsync();
+                Assert.False(lease.Lost.IsCancellationRequested);
+            }
+
+            // Everything was said before it came to the cut.
+            if (connections == 1)
+                break;
+        }
     }
 
     private static ModelOperation Step(int seed, int size)

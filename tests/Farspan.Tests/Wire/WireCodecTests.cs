@@ -38,7 +38,7 @@ public sealed class WireCodecTests
     public void Hellos_HaveTheirGoldenBytes()
     {
         byte[] bytes = new byte[ClientHello.Size];
-        new ClientHello(1, 1, 0xFFFFFFFF, Session, 2, 4, 0x11223344).Write(bytes);
+        new ClientHello(1, 1, (WireCapabilities)0xFFFFFFFF, Session, 2, 4, 0x11223344).Write(bytes);
         Assert.Equal(
             "4641525350414E0A01000100FFFFFFFF" + "33221100554477668899AABBCCDDEEFF" + "020000000400000044332211", Convert.ToHexString(bytes.AsSpan(0, 44)));
         Assert.True(ClientHello.TryRead(bytes, out var hello));
@@ -61,7 +61,7 @@ public sealed class WireCodecTests
         byte[] request = new byte[WireFrame.Size];
         new WireFrame(WireOperation.Read, 0, 1, 0, 0, 0, 512, 0).WriteRequest(request);
         byte[] hello = new byte[ClientHello.Size];
-        new ClientHello(1, 1, 0, Session, 0, 0, 0).Write(hello);
+        new ClientHello(1, 1, WireCapabilities.None, Session, 0, 0, 0).Write(hello);
         byte[] answer = new byte[ServerHello.Size];
         new ServerHello(1, WireStatus.Done, 0, Session, 1, 1, 512, 512, 4096, 1, 1, 1, 0, 0).Write(answer);
         foreach (byte[] bytes in (byte[][])[request, hello, answer])

@@ -10,9 +10,9 @@ namespace Farspan.Wire.Client;
 /// <summary>The TLS handshake from the client's side.</summary>
 internal static class ClientTls
 {
-    /// <summary>Puts TLS over the line. Blocking; aborting the line ends it.</summary>
+    /// <summary>Puts TLS over the line, which takes it over. Blocking; aborting the line ends it.</summary>
     /// <exception cref="BackendException">A file cannot be read, or the server is not who it should be.</exception>
-    public static void Upgrade(WireLine line, FarspanTlsOptions options, StreamEndpoint endpoint)
+    public static ByteChannel Upgrade(ByteChannel line, FarspanTlsOptions options, StreamEndpoint endpoint)
     {
         string? host = options.HostName ?? endpoint.Host;
         if (host is null && options.VerifyPeer)
@@ -27,11 +27,12 @@ internal static class ClientTls
 
         if (options.CertificateDirectory is { } directory)
             Load(directory, settings);
-        var secure = new SslStream(line.Stream, leaveInnerStreamOpen: true);
-        line.Upgrade(secure);
+        var below = line.AsStream();
+        var secure = new SslStream(below, leaveInnerStreamOpen: false);
         try
         {
             secure.AuthenticateAsClient(settings);
+            return new StreamChannel(secure, below);
         }
         catch (AuthenticationException error)
         {

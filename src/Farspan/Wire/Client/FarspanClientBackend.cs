@@ -14,8 +14,8 @@ namespace Farspan.Wire.Client;
 /// </remarks>
 public sealed class FarspanClientBackend : IBackend, ITrim, IZero, IExtentSource, IBlockSizes, IConcurrentWriters, ILeasing
 {
-    /// <summary>What is longer goes in pieces, which stay in the processor's cache between a copy and a checksum, and on all connections.</summary>
-    private const int LargestPiece = 256 << 10;
+    /// <summary>With checksums, what is longer goes in pieces, which stay in the processor's cache between a copy and a checksum.</summary>
+    private const int LargestChecked = 256 << 10;
 
     private readonly WireLink _link;
     private readonly LinkSupervisor _supervisor;
@@ -28,7 +28,8 @@ public sealed class FarspanClientBackend : IBackend, ITrim, IZero, IExtentSource
         _link = link;
         _supervisor = supervisor;
         _hello = link.Hello;
-        _maximumPayload = Math.Max(_hello.MinimumBlock, Math.Min(_hello.MaximumPayload, LargestPiece) / _hello.MinimumBlock * _hello.MinimumBlock);
+        int longest = link.HasChecksums ? Math.Min(_hello.MaximumPayload, LargestChecked) : _hello.MaximumPayload;
+        _maximumPayload = Math.Max(_hello.MinimumBlock, longest / _hello.MinimumBlock * _hello.MinimumBlock);
         BlockSizes = new BlockSizes(_hello.MinimumBlock, _hello.PreferredBlock, _hello.MaximumBlock);
         IsReadOnly = link.Options.ReadOnly || Has(WireCapabilities.ReadOnly);
     }
@@ -61,7 +62,7 @@ public sealed class FarspanClientBackend : IBackend, ITrim, IZero, IExtentSource
     {
         Check(offset, buffer.Length, cancellationToken);
         if (buffer.Length > _maximumPayload)
-            return InPiecesAsync(offset, buffer.Length, (at, length) => ReadAsync(at, buffer.Slice((int)(at - offset), length), cancellationToken));
+            return ReadInPiecesAsync(offset, buffer, cancellationToken);
         if (buffer.IsEmpty)
             return default;
         var request = _link.Rent();
@@ -156,11 +157,7 @@ public sealed class FarspanClientBackend : IBackend, ITrim, IZero, IExtentSource
         Check(offset, buffer.Length, cancellationToken);
         CheckWritable();
         if (buffer.Length > _maximumPayload)
-        {
-            return InPiecesAsync(
-                offset, buffer.Length, (at, length) => WriteAsync(at, buffer.Slice((int)(at - offset), length), epoch, cancellationToken));
-        }
-
+            return WriteInPiecesAsync(offset, buffer, epoch, cancellationToken);
         if (buffer.IsEmpty)
             return default;
         var request = _link.Rent();
@@ -219,16 +216,19 @@ public sealed class FarspanClientBackend : IBackend, ITrim, IZero, IExtentSource
             throw new BackendException(BackendError.ReadOnly, $"{_link.Options.Name} can only be read.");
     }
 
-    private async ValueTask InPiecesAsync(long offset, long length, Func<long, int, ValueTask> piece)
+    private async ValueTask ReadInPiecesAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken)
     {
         var running = new List<Task>();
-        for (long at = offset; at < offset + length;)
-        {
-            int count = (int)Math.Min(_maximumPayload, offset + length - at);
-            running.Add(piece(at, count).AsTask());
-            at += count;
-        }
+        for (int at = 0; at < buffer.Length; at += _maximumPayload)
+            running.Add(ReadAsync(offset + at, buffer.Slice(at, Math.Min(_maximumPayload, buffer.Length - at)), cancellationToken).AsTask());
+        await Task.WhenAll(running);
+    }
 
+    private async ValueTask WriteInPiecesAsync(long offset, ReadOnlyMemory<byte> buffer, long epoch, CancellationToken cancellationToken)
+    {
+        var running = new List<Task>();
+        for (int at = 0; at < buffer.Length; at += _maximumPayload)
+            running.Add(WriteAsync(offset + at, buffer.Slice(at, Math.Min(_maximumPayload, buffer.Length - at)), epoch, cancellationToken).AsTask());
         await Task.WhenAll(running);
     }
 }

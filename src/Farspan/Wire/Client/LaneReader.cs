@@ -1,18 +1,21 @@
 using Farspan.Backends;
 using Farspan.Checksums;
+using Farspan.Transports;
 using Farspan.Wire.Protocol;
 
 namespace Farspan.Wire.Client;
 
-/// <summary>Receives the replies of one connection, on its thread. Nothing of a payload is believed before its checksum was seen.</summary>
-internal sealed class LaneReader(WireLane lane, WireLine line)
+/// <summary>Receives the replies of one connection, on its thread. Where payloads have checksums, nothing of one is believed before its checksum was seen.</summary>
+internal sealed class LaneReader(WireLane lane, ByteChannel line)
 {
     /// <summary>Longer payloads go from the line straight into the caller's buffer.</summary>
     private const int LargestInBlock = 64 << 10;
 
     private readonly byte[] _block = GC.AllocateUninitializedArray<byte>(256 << 10, pinned: true);
+    private readonly bool _hasChecksums = lane.Link.HasChecksums;
     private int _head;
     private int _tail;
+    private bool _headerAlone;
 
     private Span<byte> Buffered => _block.AsSpan(_head, _tail - _head);
 
@@ -22,7 +25,7 @@ internal sealed class LaneReader(WireLane lane, WireLine line)
     {
         while (true)
         {
-            if (Buffered.Length < WireFrame.Size && !TryBuffer(WireFrame.Size))
+            if (!TryBuffer(WireFrame.Size))
             {
                 if (Buffered.Length > 0)
                     throw Broken("the connection ended within a reply");
@@ -32,6 +35,9 @@ internal sealed class LaneReader(WireLane lane, WireLine line)
             if (!WireFrame.TryReadReply(Buffered, out var reply))
                 throw Broken("what came is no reply");
             _head += WireFrame.Size;
+
+            // Long payloads come in series: what is received of the next one with its header would have to be copied.
+            _headerAlone = reply.PayloadLength > LargestInBlock;
             Take(reply);
         }
     }
@@ -84,7 +90,7 @@ internal sealed class LaneReader(WireLane lane, WireLine line)
     {
         var buffer = target is null ? default : target.Target.Span;
         int done = Math.Min(Buffered.Length, reply.PayloadLength);
-        uint checksum = Crc32C.Compute(Buffered[..done]);
+        uint checksum = _hasChecksums ? Crc32C.Compute(Buffered[..done]) : 0;
         if (target is not null)
             Buffered[..done].CopyTo(buffer);
         _head += done;
@@ -97,17 +103,18 @@ internal sealed class LaneReader(WireLane lane, WireLine line)
             int count = Receive(part);
             if (count == 0)
                 throw Broken("the connection ended within a reply");
-            checksum = Crc32C.Append(checksum, part[..count]);
+            if (_hasChecksums)
+                checksum = Crc32C.Append(checksum, part[..count]);
             done += count;
         }
 
-        if (checksum != reply.PayloadChecksum)
+        if (_hasChecksums && checksum != reply.PayloadChecksum)
             throw Broken("a payload was damaged on its way");
     }
 
     private void Check(in WireFrame reply, ReadOnlySpan<byte> payload)
     {
-        if ((payload.Length == 0 ? 0 : Crc32C.Compute(payload)) != reply.PayloadChecksum)
+        if (_hasChecksums && (payload.Length == 0 ? 0 : Crc32C.Compute(payload)) != reply.PayloadChecksum)
             throw Broken("a payload was damaged on its way");
     }
 
@@ -115,13 +122,18 @@ internal sealed class LaneReader(WireLane lane, WireLine line)
     {
         while (Buffered.Length < length)
         {
-            if (_head > 0)
+            if (Buffered.IsEmpty)
+            {
+                _head = _tail = 0;
+            }
+            else if (_block.Length - _head < length)
             {
                 Buffered.CopyTo(_block);
                 (_head, _tail) = (0, _tail - _head);
             }
 
-            int count = Receive(_block.AsSpan(_tail));
+            var room = _block.AsSpan(_tail);
+            int count = Receive(_headerAlone ? room[..(length - Buffered.Length)] : room);
             if (count == 0)
                 return false;
             _tail += count;

@@ -1,4 +1,6 @@
 using Farspan.Backends;
+using Farspan.Checksums;
+using Farspan.Transports;
 using Farspan.Wire.Protocol;
 
 namespace Farspan.Wire.Client;
@@ -7,11 +9,8 @@ namespace Farspan.Wire.Client;
 /// Sends the requests of one connection. One thread at a time has the right to send, and takes with it what others queued meanwhile. A caller
 /// sends only what surely does not block; the rest is left to a thread of its own. State is under the link's gate; the sends are not.
 /// </summary>
-internal sealed class LaneSender(WireLane lane, WireLine line, int capacity)
+internal sealed class LaneSender(WireLane lane, ByteChannel line, int capacity)
 {
-    /// <summary>What a request without payload takes up in a socket's buffer, bookkeeping of the kernel included.</summary>
-    private const int RequestCost = 1024;
-
     private const int CopiedPayload = 16 << 10;
     private const int MaximumRounds = 8;
 
@@ -23,13 +22,10 @@ internal sealed class LaneSender(WireLane lane, WireLine line, int capacity)
     private KeptWrite? _large;
     private Thread? _thread;
     private int _filled;
-    private long _unanswered;
     private bool _hasWork;
     private bool _isHandedOver;
     private bool _isSending;
     private bool _isStopped;
-
-    public static int CostOf(WireRequest request) => RequestCost + (request.Kept?.Data.Length ?? 0);
 
     /// <summary>Queues a slot. Gate held. True where the caller now has the right to send, and must call <see cref="Pump()"/>.</summary>
     public bool Enqueue(WireSlot slot)
@@ -39,12 +35,6 @@ internal sealed class LaneSender(WireLane lane, WireLine line, int capacity)
             return false;
         _isSending = true;
         return true;
-    }
-
-    public void OnAnswered(WireSlot slot)
-    {
-        if (slot.IsSent)
-            _unanswered -= slot.Cost;
     }
 
     /// <summary>Sends nothing more. Gate held.</summary>
@@ -108,7 +98,22 @@ internal sealed class LaneSender(WireLane lane, WireLine line, int capacity)
         }
     }
 
-    private bool FitsRoom(WireSlot slot) => _unanswered + slot.Cost <= line.SendRoom;
+    private bool FitsRoom(WireSlot slot)
+    {
+        int needed = _filled + WireFrame.Size + PayloadLength(slot.Request);
+        try
+        {
+            return line.SendRoom(needed) >= needed;
+        }
+        catch (IOException)
+        {
+            // Sending says what is wrong.
+            return true;
+        }
+    }
+
+    private static int PayloadLength(WireRequest? request)
+        => request?.Kept is { IsZero: false } write ? write.Data.Length : request?.Payload?.Length ?? 0;
 
     private void Gather(bool mayBlock)
     {
@@ -122,15 +127,14 @@ internal sealed class LaneSender(WireLane lane, WireLine line, int capacity)
             }
 
             var kept = request.Kept is { IsZero: false } write ? write : null;
-            int length = kept?.Data.Length ?? request.Payload?.Length ?? 0;
+            int length = PayloadLength(request);
             bool isLarge = length > CopiedPayload;
             bool isFull = isLarge ? _filled > 0 : _filled + WireFrame.Size + length > _buffer.Length;
             if (isFull || (!mayBlock && !FitsRoom(slot)))
                 return;
             _queue.Dequeue();
-            _unanswered += slot.Cost;
             slot.IsSent = true;
-            uint checksum = kept?.Checksum ?? (request.Payload is null ? 0 : Checksums.Crc32C.Compute(request.Payload));
+            uint checksum = kept?.Checksum ?? (request.Payload is null || !lane.Link.HasChecksums ? 0 : Crc32C.Compute(request.Payload));
             var frame = new WireFrame(request.Operation, request.Flags, slot.Id, length, request.Epoch, request.Offset, request.Length, checksum);
             if (isLarge)
             {

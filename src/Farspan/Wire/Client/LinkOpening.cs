@@ -1,5 +1,6 @@
 using Farspan.Backends;
 using Farspan.Checksums;
+using Farspan.Transports;
 using Farspan.Wire.Protocol;
 
 namespace Farspan.Wire.Client;
@@ -9,19 +10,19 @@ internal static class LinkOpening
 {
     /// <summary>Opens a connection in a place of a session. Blocking. The caller owns the line.</summary>
     /// <exception cref="BackendException">It cannot be opened, or the server refuses.</exception>
-    public static (WireLine Line, ServerHello Hello) Open(FarspanClientOptions options, Guid session, int place, CancellationToken cancellationToken)
+    public static (ByteChannel Line, ServerHello Hello) Open(FarspanClientOptions options, Guid session, int place, CancellationToken cancellationToken)
     {
         using var timer = new CancellationTokenSource(options.ConnectTimeout, options.Clock);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(timer.Token, cancellationToken);
-        WireLine? line = null;
+        ByteChannel? line = null;
         try
         {
-            line = options.Connector is { } connector ? new WireLine(connector()) : WireLine.Connect(options.Endpoint, either.Token);
+            line = ByteChannel.Over(options.Connector?.Invoke() ?? StreamDialer.Connect(options.Endpoint, "the Farspan server", either.Token));
             ServerHello hello;
-            using (either.Token.UnsafeRegister(static l => ((WireLine)l!).Abort(), line))
+            using (either.Token.UnsafeRegister(static l => ((ByteChannel)l!).Abort(), line))
             {
                 if (options.Tls is { } tls)
-                    ClientTls.Upgrade(line, tls, options.Endpoint);
+                    line = ClientTls.Upgrade(line, tls, options.Endpoint);
                 hello = Greet(line, options, session, place);
             }
 
@@ -44,13 +45,14 @@ internal static class LinkOpening
         }
     }
 
-    private static ServerHello Greet(WireLine line, FarspanClientOptions options, Guid session, int place)
+    private static ServerHello Greet(ByteChannel line, FarspanClientOptions options, Guid session, int place)
     {
         byte[] name = WireLimits.Encode(options.ExportName, WireLimits.MaximumName);
         byte[] bytes = new byte[ClientHello.Size + name.Length];
         name.CopyTo(bytes, ClientHello.Size);
+        var wishes = line.IsProtected ? WireCapabilities.None : WireCapabilities.PayloadChecksums;
         uint checksum = name.Length == 0 ? 0 : Crc32C.Compute(name);
-        new ClientHello(WireLimits.Version, WireLimits.Version, uint.MaxValue, session, place, name.Length, checksum).Write(bytes);
+        new ClientHello(WireLimits.Version, WireLimits.Version, wishes, session, place, name.Length, checksum).Write(bytes);
         line.Send(bytes);
 
         byte[] answer = Receive(line, ServerHello.Size);
@@ -61,10 +63,12 @@ internal static class LinkOpening
             throw new BackendException(BackendError.Protocol, $"{options.Name}: the server's hello was damaged on its way.", isTransient: true);
         if (hello.Status != WireStatus.Done)
             throw new BackendException(WireStatusMap.ToError(hello.Status), $"{options.Name}: {WireLimits.Decode(text)}");
+        if (wishes != WireCapabilities.None && (hello.Capabilities & wishes) != wishes)
+            throw new BackendException(BackendError.Protocol, $"{options.Name}: the server does not put checksums on payloads, as it was asked to.");
         return hello;
     }
 
-    private static byte[] Receive(WireLine line, int length)
+    private static byte[] Receive(ByteChannel line, int length)
     {
         byte[] bytes = new byte[length];
         for (int done = 0; done < length;)

@@ -1,4 +1,5 @@
 using Farspan.Backends;
+using Farspan.Transports;
 using Farspan.Wire.Protocol;
 
 namespace Farspan.Wire.Client;
@@ -68,7 +69,7 @@ internal sealed class LinkSupervisor : IAsyncDisposable
             return new ValueTask(_closing ??= CloseAsync());
     }
 
-    private static WireLane Lane(WireLink link, WireLine line, ServerHello hello)
+    private static WireLane Lane(WireLink link, ByteChannel line, ServerHello hello)
     {
         var lane = new WireLane(link, line, hello, Math.Min(link.Options.RequestsPerConnection, hello.MaximumInFlight));
         lane.Start();

@@ -1,4 +1,5 @@
 using Farspan.Backends;
+using Farspan.Transports;
 using Farspan.Wire.Protocol;
 
 namespace Farspan.Wire.Client;
@@ -8,7 +9,7 @@ internal sealed class WireLane
 {
     private readonly WireSlot[] _slots;
     private readonly Stack<WireSlot> _free;
-    private readonly WireLine _line;
+    private readonly ByteChannel _line;
     private readonly LaneSender _sender;
     private readonly LaneReader _reader;
     private readonly Thread _thread;
@@ -16,7 +17,7 @@ internal sealed class WireLane
     private BackendException? _failure;
     private bool _isLeaving;
 
-    public WireLane(WireLink link, WireLine line, ServerHello hello, int capacity)
+    public WireLane(WireLink link, ByteChannel line, ServerHello hello, int capacity)
     {
         Link = link;
         Hello = hello;
@@ -63,7 +64,7 @@ internal sealed class WireLane
     public bool Enqueue(WireRequest request)
     {
         var slot = _free.Pop();
-        slot.Begin(request, LaneSender.CostOf(request));
+        slot.Begin(request);
         return _sender.Enqueue(slot);
     }
 
@@ -78,7 +79,6 @@ internal sealed class WireLane
     {
         slot.IsActive = false;
         slot.Request = null;
-        _sender.OnAnswered(slot);
         _free.Push(slot);
     }
 

@@ -78,10 +78,10 @@ internal sealed partial class WireLink
         if (_isUp && _waiting.Count == 0)
         {
             // Short requests go together, as many as there are in one send; long ones spread.
-            foreach (var lane in _lanes)
+            for (int i = 0; i < _lanes.Count; i++)
             {
-                if (lane.FreeCount > (best?.FreeCount ?? 0))
-                    best = lane;
+                if (_lanes[i].FreeCount > (best?.FreeCount ?? 0))
+                    best = _lanes[i];
                 if (best is not null && request.Length <= LongestTogether)
                     break;
             }
@@ -118,10 +118,10 @@ internal sealed partial class WireLink
         kept.IsZero = request.Operation == WireOperation.Zero;
     }
 
-    private static void Fill(KeptWrite kept, ReadOnlySpan<byte> data)
+    private void Fill(KeptWrite kept, ReadOnlySpan<byte> data)
     {
         data.CopyTo(kept.Data.Span);
-        kept.Checksum = data.IsEmpty ? 0 : Crc32C.Compute(kept.Data.Span);
+        kept.Checksum = HasChecksums && !data.IsEmpty ? Crc32C.Compute(kept.Data.Span) : 0;
     }
 
     /// <summary>Writes that waited for room go on where there is some now. The connections where the caller must then pump.</summary>

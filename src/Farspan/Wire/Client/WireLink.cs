@@ -31,6 +31,9 @@ internal sealed partial class WireLink(FarspanClientOptions options, ServerHello
     /// <summary>What the server said of the export first.</summary>
     public ServerHello Hello { get; } = hello;
 
+    /// <summary>Whether payloads have checksums.</summary>
+    public bool HasChecksums { get; } = (hello.Capabilities & WireCapabilities.PayloadChecksums) != 0;
+
     public Guid Session { get; } = session;
 
     public ReplayLog Log { get; } = new(options.UnflushedBudget);

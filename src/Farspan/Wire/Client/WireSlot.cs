@@ -29,11 +29,9 @@ internal sealed class WireSlot(WireLane lane, int index)
 
     public int ExtentLimit { get; private set; }
 
-    public int Cost { get; private set; }
-
     public static int IndexOf(uint id) => (int)(id & ((1 << IndexBits) - 1));
 
-    public void Begin(WireRequest request, int cost)
+    public void Begin(WireRequest request)
     {
         Id = (++_use << IndexBits) | (uint)index;
         IsActive = true;
@@ -43,7 +41,6 @@ internal sealed class WireSlot(WireLane lane, int index)
         Operation = request.Operation;
         Length = request.Length;
         ExtentLimit = request.Answer?.ExtentLimit ?? 0;
-        Cost = cost;
     }
 
     /// <summary>Whether a reply with this many bytes of payload can be the one to the request.</summary>

@@ -9,7 +9,7 @@ namespace Farspan.Wire.Protocol;
 ///  0  8  magic: "FARSPAN" and a line feed
 ///  8  2  lowest version that the client speaks
 /// 10  2  highest version
-/// 12  4  capabilities that the client knows
+/// 12  4  what the client asks for: 256 checksums of payloads
 /// 16 16  session: chosen at random by the client, the same on all its connections; whoever knows it is that client
 /// 32  4  place of this connection in the session, from 0; an older connection in the same place ends first
 /// 36  4  length of the export's name
@@ -18,7 +18,7 @@ namespace Farspan.Wire.Protocol;
 /// </code>
 /// </summary>
 internal readonly record struct ClientHello(
-    ushort LowestVersion, ushort HighestVersion, uint Capabilities, Guid Session, int Place, int NameLength, uint NameChecksum)
+    ushort LowestVersion, ushort HighestVersion, WireCapabilities Wishes, Guid Session, int Place, int NameLength, uint NameChecksum)
 {
     public const int Size = 48;
 
@@ -43,7 +43,7 @@ internal readonly record struct ClientHello(
         hello = new ClientHello(
             BinaryPrimitives.ReadUInt16LittleEndian(source[8..]),
             BinaryPrimitives.ReadUInt16LittleEndian(source[10..]),
-            BinaryPrimitives.ReadUInt32LittleEndian(source[12..]),
+            (WireCapabilities)BinaryPrimitives.ReadUInt32LittleEndian(source[12..]),
             new Guid(source.Slice(16, 16)),
             BinaryPrimitives.ReadInt32LittleEndian(source[32..]),
             BinaryPrimitives.ReadInt32LittleEndian(source[36..]),
@@ -58,7 +58,7 @@ internal readonly record struct ClientHello(
         Magic.CopyTo(destination);
         BinaryPrimitives.WriteUInt16LittleEndian(destination[8..], LowestVersion);
         BinaryPrimitives.WriteUInt16LittleEndian(destination[10..], HighestVersion);
-        BinaryPrimitives.WriteUInt32LittleEndian(destination[12..], Capabilities);
+        BinaryPrimitives.WriteUInt32LittleEndian(destination[12..], (uint)Wishes);
         Session.TryWriteBytes(destination[16..]);
         BinaryPrimitives.WriteInt32LittleEndian(destination[32..], Place);
         BinaryPrimitives.WriteInt32LittleEndian(destination[36..], NameLength);

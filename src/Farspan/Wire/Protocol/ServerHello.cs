@@ -9,7 +9,7 @@ namespace Farspan.Wire.Protocol;
 ///  0  8  magic: "farspan" and a line feed
 ///  8  2  version that is spoken
 /// 10  2  status; anything but 0 ends the connection
-/// 12  4  capabilities of the export
+/// 12  4  capabilities of the export; 256: payloads of this connection have checksums
 /// 16 16  instance: chosen at random when the server started
 /// 32  8  length of the export in bytes
 /// 40  4  block sizes: minimum

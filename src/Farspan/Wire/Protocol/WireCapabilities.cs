@@ -1,6 +1,6 @@
 namespace Farspan.Wire.Protocol;
 
-/// <summary>What an export offers. Bits that a client does not know mean nothing to it.</summary>
+/// <summary>What an export offers, and what the sides agree on. Bits that a side does not know mean nothing to it.</summary>
 [Flags]
 internal enum WireCapabilities : uint
 {
@@ -13,4 +13,7 @@ internal enum WireCapabilities : uint
     Leasing = 32,
     ConcurrentWriters = 64,
     LeaseHistory = 128,
+
+    /// <summary>In the client's hello: it asks for checksums of payloads; in the server's: every payload of the connection has one.</summary>
+    PayloadChecksums = 256,
 }

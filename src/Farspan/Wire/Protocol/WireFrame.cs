@@ -14,7 +14,7 @@ namespace Farspan.Wire.Protocol;
 /// 16  8  epoch of the lease that the request is made under; 0 without one
 /// 24  8  offset
 /// 32  8  length of the range
-/// 40  4  CRC-32C of the payload; 0 without one
+/// 40  4  CRC-32C of the payload; 0 without a payload, or where payloads have no checksums
 /// 44  4  CRC-32C of bytes 0 to 43
 /// </code>
 /// </summary>

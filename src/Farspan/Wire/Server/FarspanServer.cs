@@ -184,9 +184,24 @@ public sealed class FarspanServer : IAsyncDisposable
             return _places.TryAdd((connection.Session, connection.Place), connection);
     }
 
+    /// <summary>Serves a client to his end on the caller's thread.</summary>
+    internal void Run(WireConnection connection)
+    {
+        connection.Run();
+        lock (_connections)
+        {
+            _connections.Remove(connection);
+            if (_places.TryGetValue((connection.Session, connection.Place), out var holder) && ReferenceEquals(holder, connection))
+                _places.Remove((connection.Session, connection.Place));
+        }
+
+        connection.Dispose();
+        connection.Ended.SetResult();
+    }
+
     private WireConnection? TryStart(Stream stream)
     {
-        var connection = new WireConnection(new WireLine(_options.WrapConnection?.Invoke(stream) ?? stream), this, _options, _pool, _budget);
+        var connection = new WireConnection(ByteChannel.Over(_options.WrapConnection?.Invoke(stream) ?? stream), this, _options, _pool, _budget);
         bool refused;
         lock (_connections)
         {
@@ -204,20 +219,6 @@ public sealed class FarspanServer : IAsyncDisposable
         var thread = new Thread(() => Run(connection), 512 << 10) { IsBackground = true, Name = "farspan client" };
         thread.Start();
         return connection;
-    }
-
-    private void Run(WireConnection connection)
-    {
-        connection.Run();
-        lock (_connections)
-        {
-            _connections.Remove(connection);
-            if (_places.TryGetValue((connection.Session, connection.Place), out var holder) && ReferenceEquals(holder, connection))
-                _places.Remove((connection.Session, connection.Place));
-        }
-
-        connection.Dispose();
-        connection.Ended.SetResult();
     }
 
     private void Watch()

@@ -1,4 +1,6 @@
+using Farspan.Backends;
 using Farspan.Checksums;
+using Farspan.Transports;
 using Farspan.Wire.Protocol;
 
 namespace Farspan.Wire.Server;
@@ -8,10 +10,13 @@ namespace Farspan.Wire.Server;
 /// come later go through a queue to a thread of their own, so that a peer who takes nothing holds up no thread of the pool. What waits here is
 /// bounded by the requests in flight.
 /// </summary>
-internal sealed class Outbox(WireLine line, Flight flight, WireBufferPool pool, Action<string> fail, TimeProvider clock)
+internal sealed class Outbox(ByteChannel line, Flight flight, WireBufferPool pool, Action<string> fail, TimeProvider clock)
 {
     private const int BatchSize = 256 << 10;
     private const int CopiedPayload = 16 << 10;
+
+    /// <summary>The most that one send takes, so that a slow line shows progress.</summary>
+    private const int LargestSend = 256 << 10;
 
     private readonly Lock _sendGate = new();
     private readonly object _queueGate = new();
@@ -25,6 +30,12 @@ internal sealed class Outbox(WireLine line, Flight flight, WireBufferPool pool, 
     private long _sendingSince;
 
     public bool HasFailed => _failed;
+
+    /// <summary>Where it sends; set only while nobody does.</summary>
+    public ByteChannel Line { get; set; } = line;
+
+    /// <summary>Whether payloads have checksums.</summary>
+    public bool HasChecksums { get; set; } = true;
 
     /// <summary>When the send that runs now began, as a timestamp of the clock; 0 when none does.</summary>
     public long SendingSince => Volatile.Read(ref _sendingSince);
@@ -42,8 +53,7 @@ internal sealed class Outbox(WireLine line, Flight flight, WireBufferPool pool, 
     public void Commit(in WireFrame reply, int payloadLength)
     {
         var bytes = _batch!.Array.AsSpan(_filled);
-        uint checksum = payloadLength == 0 ? 0 : Crc32C.Compute(bytes.Slice(WireFrame.Size, payloadLength));
-        (reply with { PayloadLength = payloadLength, PayloadChecksum = checksum }).WriteReply(bytes);
+        (reply with { PayloadLength = payloadLength, PayloadChecksum = ChecksumOf(bytes.Slice(WireFrame.Size, payloadLength)) }).WriteReply(bytes);
         _filled += WireFrame.Size + payloadLength;
         _batched++;
     }
@@ -72,9 +82,29 @@ internal sealed class Outbox(WireLine line, Flight flight, WireBufferPool pool, 
     {
         Flush();
         var bytes = buffer.Array.AsSpan(0, WireFrame.Size + payloadLength);
-        (reply with { PayloadLength = payloadLength, PayloadChecksum = Crc32C.Compute(bytes[WireFrame.Size..]) }).WriteReply(bytes);
+        (reply with { PayloadLength = payloadLength, PayloadChecksum = ChecksumOf(bytes[WireFrame.Size..]) }).WriteReply(bytes);
         lock (_sendGate)
             Send(bytes);
+    }
+
+    /// <summary>
+    /// Sends a reply with bytes on loan behind it, and ends the loan. The connection's thread only, and where payloads have no checksums: the
+    /// bytes may change until they are sent.
+    /// </summary>
+    public void SendLent(in WireFrame reply, LentMemory lent)
+    {
+        Reserve(0);
+        (reply with { PayloadLength = lent.Memory.Length }).WriteReply(_batch!.Array.AsSpan(_filled));
+        _filled += WireFrame.Size;
+        _batched++;
+        lock (_sendGate)
+        {
+            Send(_batch.Array.AsSpan(0, _filled));
+            Send(lent.Memory.Span);
+        }
+
+        lent.Dispose();
+        EndBatch();
     }
 
     /// <summary>Sends the batch. The connection's thread only.</summary>
@@ -84,6 +114,11 @@ internal sealed class Outbox(WireLine line, Flight flight, WireBufferPool pool, 
             return;
         lock (_sendGate)
             Send(_batch!.Array.AsSpan(0, _filled));
+        EndBatch();
+    }
+
+    private void EndBatch()
+    {
         _filled = 0;
         for (; _batched > 0; _batched--)
             flight.End();
@@ -117,6 +152,16 @@ internal sealed class Outbox(WireLine line, Flight flight, WireBufferPool pool, 
         }
 
         Drop(reply);
+    }
+
+    /// <summary>Says that nothing more is sent. TLS says so in bytes of its own, which a peer may leave untaken like any others.</summary>
+    public void FinishSending()
+    {
+        if (_failed)
+            return;
+        Volatile.Write(ref _sendingSince, Math.Max(1, clock.GetTimestamp()));
+        Line.FinishSending();
+        Volatile.Write(ref _sendingSince, 0);
     }
 
     /// <summary>Ends the sender's thread after what is queued, once nothing is in flight, and gives back the batch.</summary>
@@ -164,8 +209,7 @@ internal sealed class Outbox(WireLine line, Flight flight, WireBufferPool pool, 
             var payload = reply.Buffer is { } buffer
                 ? buffer.Array.AsSpan(reply.Position + WireFrame.Size, reply.Frame.PayloadLength)
                 : reply.Message.AsSpan();
-            uint checksum = payload.Length == 0 ? 0 : Crc32C.Compute(payload);
-            var frame = reply.Frame with { PayloadLength = payload.Length, PayloadChecksum = checksum };
+            var frame = reply.Frame with { PayloadLength = payload.Length, PayloadChecksum = ChecksumOf(payload) };
             bool isCopied = payload.Length <= CopiedPayload;
             if (filled + WireFrame.Size + (isCopied ? payload.Length : 0) > scratch.Length || !isCopied)
             {
@@ -192,12 +236,13 @@ internal sealed class Outbox(WireLine line, Flight flight, WireBufferPool pool, 
 
     private void Send(ReadOnlySpan<byte> bytes)
     {
-        if (_failed || bytes.IsEmpty)
-            return;
-        Volatile.Write(ref _sendingSince, Math.Max(1, clock.GetTimestamp()));
         try
         {
-            line.Send(bytes);
+            for (; bytes.Length > 0 && !_failed; bytes = bytes[Math.Min(bytes.Length, LargestSend)..])
+            {
+                Volatile.Write(ref _sendingSince, Math.Max(1, clock.GetTimestamp()));
+                Line.Send(bytes[..Math.Min(bytes.Length, LargestSend)]);
+            }
         }
         catch (IOException error)
         {
@@ -209,6 +254,8 @@ internal sealed class Outbox(WireLine line, Flight flight, WireBufferPool pool, 
             Volatile.Write(ref _sendingSince, 0);
         }
     }
+
+    private uint ChecksumOf(ReadOnlySpan<byte> payload) => HasChecksums && payload.Length > 0 ? Crc32C.Compute(payload) : 0;
 
     private void Drop(Outgoing reply)
     {

@@ -17,6 +17,8 @@ internal sealed class ServedStore
         Trim = IsReadOnly ? null : Backend.GetCapability<ITrim>();
         Zero = IsReadOnly ? null : Backend.GetCapability<IZero>();
         Extents = Backend.GetCapability<IExtentSource>();
+        Lender = Backend.GetCapability<IMemoryLender>();
+        InPlaceWriter = IsReadOnly ? null : Backend.GetCapability<IInPlaceWriter>();
         var sizes = Backend.GetCapability<IBlockSizes>()?.BlockSizes ?? BlockSizes.Default;
         Minimum = sizes.Minimum;
         Preferred = sizes.Preferred;
@@ -41,6 +43,10 @@ internal sealed class ServedStore
     public IZero? Zero { get; }
 
     public IExtentSource? Extents { get; }
+
+    public IMemoryLender? Lender { get; }
+
+    public IInPlaceWriter? InPlaceWriter { get; }
 
     public int Minimum { get; }
 

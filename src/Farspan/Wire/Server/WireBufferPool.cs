@@ -9,7 +9,7 @@ internal sealed class WireBufferPool
     private const int Extra = 64;
 
     private const int SmallestShift = 12;
-    private const int KeptBytesEachSize = 8 << 20;
+    private const int KeptBytesEachSize = 16 << 20;
 
     private readonly Stack<WireBuffer>[] _kept = [.. Enumerable.Range(0, 32 - SmallestShift).Select(_ => new Stack<WireBuffer>())];
     private int _outstanding;

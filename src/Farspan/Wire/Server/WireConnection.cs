@@ -1,6 +1,7 @@
 using System.Net.Security;
 using System.Security.Authentication;
 using Farspan.Checksums;
+using Farspan.Transports;
 using Farspan.Wire.Protocol;
 
 namespace Farspan.Wire.Server;
@@ -12,7 +13,6 @@ internal sealed partial class WireConnection : IDisposable
 {
     private const int BlockSize = 256 << 10;
 
-    private readonly WireLine _line;
     private readonly FarspanServer _server;
     private readonly FarspanServerOptions _options;
     private readonly WireBufferPool _pool;
@@ -21,16 +21,15 @@ internal sealed partial class WireConnection : IDisposable
     private readonly Outbox _outbox;
     private readonly CancellationTokenSource _aborted = new();
     private readonly long _start;
-    private WireBuffer _block;
-    private int _head;
-    private int _tail;
+    private volatile ByteChannel _line;
     private WireRequests? _requests;
     private long _receivingSince;
     private bool _withinMessage;
+    private bool _hasChecksums = true;
     private volatile bool _isStopping;
     private volatile string? _reason;
 
-    public WireConnection(WireLine line, FarspanServer server, FarspanServerOptions options, WireBufferPool pool, MemoryBudget budget)
+    public WireConnection(ByteChannel line, FarspanServer server, FarspanServerOptions options, WireBufferPool pool, MemoryBudget budget)
     {
         _line = line;
         _server = server;
@@ -40,6 +39,7 @@ internal sealed partial class WireConnection : IDisposable
         _flight = new Flight(options.MaximumRequestsInFlight);
         _outbox = new Outbox(line, _flight, pool, Abort, options.Clock);
         _start = options.Clock.GetTimestamp();
+        _spin = Spin(line);
         _block = pool.Rent(BlockSize);
     }
 
@@ -75,7 +75,8 @@ internal sealed partial class WireConnection : IDisposable
             Abort(_reason);
         _flight.WaitUntilIdle();
         _outbox.Stop();
-        _line.FinishSending();
+        if (!_aborted.IsCancellationRequested)
+            _outbox.FinishSending();
         _block.Release();
         if (_reason is not null)
             Log($"a client's connection ended: {_reason}");
@@ -126,15 +127,13 @@ internal sealed partial class WireConnection : IDisposable
     // The cancellation source has no timer and is left to the collector: an abort may still come.
     public void Dispose() => _line.Dispose();
 
-    private Span<byte> Buffered => _block.Array.AsSpan(_head, _tail - _head);
-
     private ServedStore? TryGreet()
     {
         if (_options.Tls is { } tls)
             Secure(tls);
         while (Buffered.Length < ClientHello.Size)
         {
-            if (!ClientHello.CanBegin(Buffered) || !TryFill(withinMessage: true))
+            if (!ClientHello.CanBegin(Buffered) || !TryFill(ClientHello.Size, withinMessage: true))
                 return End("it sent what is no hello");
         }
 
@@ -157,14 +156,18 @@ internal sealed partial class WireConnection : IDisposable
             return Refuse(WireStatus.Invalid, $"one client has at most {_options.MaximumConnectionsPerSession} connections");
         if (!_server.TryTakePlace(this, _options.HandshakeTimeout))
             return Refuse(WireStatus.TimedOut, "requests of the connection before this one do not end");
+        _hasChecksums = !_line.IsProtected || (hello.Wishes & WireCapabilities.PayloadChecksums) != 0;
+        _outbox.HasChecksums = _hasChecksums;
         Answer(store, WireStatus.Done, store.Export.Description);
         return store;
     }
 
     private void Secure(SslServerAuthenticationOptions tls)
     {
-        var secure = new SslStream(_line.Stream, leaveInnerStreamOpen: true);
-        _line.Upgrade(secure);
+        var below = _line.AsStream();
+        var secure = new SslStream(below, leaveInnerStreamOpen: false);
+        _line = _outbox.Line = new StreamChannel(secure, below);
+        _spin = null;
         try
         {
             secure.AuthenticateAsServer(tls);
@@ -194,10 +197,12 @@ internal sealed partial class WireConnection : IDisposable
         text.CopyTo(bytes, ServerHello.Size);
         int payload = store?.MaximumPayload ?? _options.MaximumPayload;
         new ServerHello(
-            WireLimits.Version, status, store?.Capabilities ?? WireCapabilities.None, _server.Instance, store?.Backend.Length ?? 0, store?.Minimum ?? 1,
+            WireLimits.Version, status, Capabilities(), _server.Instance, store?.Backend.Length ?? 0, store?.Minimum ?? 1,
             store?.Preferred ?? 4096, payload, payload, _options.MaximumRequestsInFlight, _options.MaximumConnectionsPerSession,
             (int)_options.LeaseTimeout.TotalMilliseconds, text.Length, text.Length == 0 ? 0 : Crc32C.Compute(text)).Write(bytes);
         _line.Send(bytes);
+
+        WireCapabilities Capabilities() => store is null ? WireCapabilities.None : store.Capabilities | (_hasChecksums ? WireCapabilities.PayloadChecksums : 0);
     }
 
     private void Serve(ServedStore store, WireRequests requests)
@@ -207,7 +212,7 @@ internal sealed partial class WireConnection : IDisposable
             while (Buffered.Length < WireFrame.Size)
             {
                 bool begun = Buffered.Length > 0;
-                if (!TryFill(begun))
+                if (!TryFill(WireFrame.Size, begun))
                 {
                     _reason ??= begun ? "it ended within a request" : "it closed the connection";
                     return;
@@ -223,6 +228,7 @@ internal sealed partial class WireConnection : IDisposable
             }
 
             _head += WireFrame.Size;
+            _headerAlone = false;
             if (request.Operation == WireOperation.Goodbye)
             {
                 if (Place == 0)
@@ -230,7 +236,7 @@ internal sealed partial class WireConnection : IDisposable
                 return;
             }
 
-            if (!HasRoom() || _outbox.HasFailed || !TryServe(request, requests))
+            if (!HasRoom() || _outbox.HasFailed || !TryServe(request, requests, store))
             {
                 _reason ??= "it ended within a request";
                 return;
@@ -246,11 +252,11 @@ internal sealed partial class WireConnection : IDisposable
         }
     }
 
-    private bool TryServe(in WireFrame request, WireRequests requests)
+    private bool TryServe(in WireFrame request, WireRequests requests, ServedStore store)
     {
         _flight.Begin();
         if (request.PayloadLength > WireRequests.SmallPayload)
-            return TryServeLarge(request, requests);
+            return TryServeLarge(request, requests, store);
         if (!TryBuffer(request.PayloadLength) || !IsIntact(request, Buffered[..request.PayloadLength]))
             return GiveUp();
         int position = _head;

@@ -8,7 +8,7 @@ namespace Farspan.Wire.Server;
 /// Carries out the requests of one connection. What the backend has at hand is answered into the batch at once, the rest goes on by itself.
 /// Called on the connection's thread, but for what says otherwise.
 /// </summary>
-internal sealed class WireRequests(
+internal sealed partial class WireRequests(
     ServedStore store, Guid session, Outbox outbox, Flight flight, WireBufferPool pool, MemoryBudget budget, Action<string> log, CancellationToken cancelled)
 {
     /// <summary>Payloads up to this length are received in the block and answered in the batch.</summary>
@@ -16,7 +16,6 @@ internal sealed class WireRequests(
 
     private readonly ConcurrentBag<WireTask> _spare = [];
     private readonly IBackend _backend = store.Backend;
-    private bool _readsAtOnce = true;
 
     public ServedStore Store => store;
 
@@ -32,69 +31,6 @@ internal sealed class WireRequests(
         if (reason is null)
             return false;
         AddFailure(request, status, reason);
-        return true;
-    }
-
-    /// <summary>Reads; false once the connection is aborted.</summary>
-    public bool TryRead(in WireFrame request)
-    {
-        int length = (int)request.Length;
-        bool inBatch = length <= SmallPayload && _readsAtOnce;
-        WireBuffer? buffer = null;
-        Memory<byte> target;
-        if (inBatch)
-        {
-            target = outbox.Reserve(length);
-        }
-        else
-        {
-            buffer = Rent(WireFrame.Size + length);
-            if (buffer is null)
-            {
-                flight.End();
-                return false;
-            }
-
-            target = buffer.Array.AsMemory(WireFrame.Size, length);
-        }
-
-        ValueTask task;
-        try
-        {
-            task = length == 0 ? default : _backend.ReadAsync(request.Offset, target, cancelled);
-            if (task.IsCompleted)
-            {
-                task.GetAwaiter().GetResult();
-                _readsAtOnce = true;
-                if (buffer is null)
-                {
-                    outbox.Commit(Success(request), length);
-                }
-                else
-                {
-                    outbox.SendNow(Success(request), buffer, length);
-                    buffer.Release();
-                    flight.End();
-                }
-
-                return true;
-            }
-        }
-        catch (Exception error)
-        {
-            buffer?.Release();
-            AddFailure(request, error);
-            return true;
-        }
-
-        int position = 0;
-        if (buffer is null)
-        {
-            _readsAtOnce = false;
-            (buffer, position) = outbox.Detach();
-        }
-
-        Task().Start(task, request, buffer, position, isGated: false);
         return true;
     }
 
@@ -236,6 +172,13 @@ internal sealed class WireRequests(
 
     public void Acknowledge(in WireFrame request) => outbox.Add(Success(request));
 
+    /// <summary>Answers with what the backend, or the gate to it, threw.</summary>
+    public void AddFailure(in WireFrame request, Exception error)
+    {
+        var (status, message) = Explain(error);
+        AddFailure(request, status, message);
+    }
+
     public void AddFailure(in WireFrame request, WireStatus status, string message)
         => outbox.Add(Success(request) with { Detail = (ushort)status }, WireLimits.Encode(message, WireLimits.MaximumMessage));
 
@@ -281,12 +224,6 @@ internal sealed class WireRequests(
     private static WireFrame Success(in WireFrame request) => request with { Detail = 0, PayloadLength = 0, PayloadChecksum = 0 };
 
     private WireTask Task() => _spare.TryTake(out var spare) ? spare : new WireTask(this);
-
-    private void AddFailure(in WireFrame request, Exception error)
-    {
-        var (status, message) = Explain(error);
-        AddFailure(request, status, message);
-    }
 
     private (WireStatus Status, string Message) Explain(Exception error)
     {

@@ -1,6 +1,6 @@
 using Farspan.Waiting;
 
-namespace Farspan.Nbd.Server;
+namespace Farspan.Transports;
 
 /// <summary>Looks for input a short while before a receive that would wait (docs/decisions/0030). One connection's receiving thread only.</summary>
 internal sealed class InputSpin(ByteChannel channel, int processors)

@@ -1,6 +1,6 @@
-using Farspan.Nbd.Server;
+using Farspan.Transports;
 
-namespace Farspan.Nbd.Tests.Server;
+namespace Farspan.TestKit.Transports;
 
 /// <summary>A channel whose peer has said all it will say, and takes whatever comes; so a session runs on one thread, to its end.</summary>
 internal sealed class ArrayChannel : ByteChannel
@@ -10,6 +10,9 @@ internal sealed class ArrayChannel : ByteChannel
 
     /// <summary>The most that one receive gives.</summary>
     public int LargestReceive { get; set; } = int.MaxValue;
+
+    /// <summary>What it says of itself, whether it is protected.</summary>
+    public bool IsSafe { get; set; } = true;
 
     /// <summary>Called before each receive.</summary>
     public Action? BeforeReceive { get; set; }
@@ -39,9 +42,15 @@ internal sealed class ArrayChannel : ByteChannel
         return count;
     }
 
+    public override bool IsProtected => IsSafe;
+
     public override bool KnowsInput => true;
 
     public override bool HasInput() => _position < _input.Length;
+
+    public override void WaitForInput()
+    {
+    }
 
     public override void Send(ReadOnlySpan<byte> bytes)
     {

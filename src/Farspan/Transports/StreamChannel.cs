@@ -1,6 +1,7 @@
+using System.Net.Security;
 using System.Net.Sockets;
 
-namespace Farspan.Nbd.Server;
+namespace Farspan.Transports;
 
 /// <summary>A connection on any duplex stream whose two directions may be used at once: TLS, pipes, a simulated line.</summary>
 internal sealed class StreamChannel : ByteChannel
@@ -38,9 +39,13 @@ internal sealed class StreamChannel : ByteChannel
         }
     }
 
+    public override bool IsProtected => _stream is SslStream || _socket?.AddressFamily == AddressFamily.Unix;
+
     public override bool KnowsInput => false;
 
     public override bool HasInput() => false;
+
+    public override void WaitForInput() => throw new NotSupportedException();
 
     public override void Send(ReadOnlySpan<byte> bytes)
     {
@@ -73,7 +78,7 @@ internal sealed class StreamChannel : ByteChannel
     {
         try
         {
-            if (_stream is System.Net.Security.SslStream secure)
+            if (_stream is SslStream secure)
                 secure.ShutdownAsync().GetAwaiter().GetResult();
             _socket?.Shutdown(SocketShutdown.Send);
         }

@@ -1,4 +1,6 @@
-namespace Farspan.Nbd.Server;
+using System.Net.Sockets;
+
+namespace Farspan.Transports;
 
 /// <summary>
 /// A connection's bytes, by blocking calls: one thread receives, one at a time sends, any thread may abort. Every failure of the line is an
@@ -6,14 +8,26 @@ namespace Farspan.Nbd.Server;
 /// </summary>
 internal abstract class ByteChannel : IDisposable
 {
+    /// <summary>The fastest channel over a duplex stream, which it takes over.</summary>
+    public static ByteChannel Over(Stream stream) => stream is NetworkStream network ? new SocketChannel(network) : new StreamChannel(stream);
+
     /// <summary>Receives at least one byte; 0 at the end.</summary>
     public abstract int Receive(Span<byte> buffer);
+
+    /// <summary>
+    /// Whether what is sent arrives as it was sent, or not at all: within one system, or in TLS. The 16 bits of TCP's checksum are no such
+    /// promise.
+    /// </summary>
+    public abstract bool IsProtected { get; }
 
     /// <summary>Whether <see cref="HasInput"/> tells anything.</summary>
     public abstract bool KnowsInput { get; }
 
     /// <summary>Whether a receive would surely not wait; false where that is not known.</summary>
     public abstract bool HasInput();
+
+    /// <summary>Waits until a receive does not wait. Only where <see cref="KnowsInput"/>.</summary>
+    public abstract void WaitForInput();
 
     /// <summary>Sends all of <paramref name="bytes"/>, waiting for the peer to take them.</summary>
     public abstract void Send(ReadOnlySpan<byte> bytes);

@@ -1,8 +1,8 @@
-using Farspan.Nbd.Server;
+using Farspan.Transports;
 using Farspan.Waiting;
 using Xunit;
 
-namespace Farspan.Nbd.Tests.Server;
+namespace Farspan.Tests.Transports;
 
 public sealed class InputSpinTests
 {
@@ -55,11 +55,17 @@ public sealed class InputSpinTests
 
         public int InputAtLook { get; set; }
 
+        public override bool IsProtected => true;
+
         public override bool KnowsInput => true;
 
         public override bool HasInput() => ++Looks == InputAtLook;
 
         public override int Receive(Span<byte> buffer) => 0;
+
+        public override void WaitForInput()
+        {
+        }
 
         public override void Send(ReadOnlySpan<byte> bytes)
         {

@@ -1,6 +1,6 @@
 using System.Net.Sockets;
 
-namespace Farspan.Nbd.Server;
+namespace Farspan.Transports;
 
 /// <summary>A connection straight on a socket, the fast way: the calls are recv and send and nothing else.</summary>
 internal sealed class SocketChannel : ByteChannel
@@ -45,6 +45,8 @@ internal sealed class SocketChannel : ByteChannel
         };
     }
 
+    public override bool IsProtected => _isUnix;
+
     public override bool KnowsInput => true;
 
     public override bool HasInput()
@@ -56,6 +58,18 @@ internal sealed class SocketChannel : ByteChannel
         catch (Exception error) when (error is SocketException or ObjectDisposedException)
         {
             return false;
+        }
+    }
+
+    public override void WaitForInput()
+    {
+        try
+        {
+            _socket.Poll(Timeout.InfiniteTimeSpan, SelectMode.SelectRead);
+        }
+        catch (Exception error) when (error is SocketException or ObjectDisposedException)
+        {
+            throw new IOException("The connection is lost.", error);
         }
     }
 

@@ -1,0 +1,95 @@
+using Farspan.Checksums;
+using Farspan.Wire.Protocol;
+
+namespace Farspan.Tests.Wire;
+
+/// <summary>The bytes of messages.</summary>
+internal static class WireMessages
+{
+    /// <summary>A hello of a new session, for the first export.</summary>
+    public static byte[] Hello(WireCapabilities wishes = WireCapabilities.None)
+    {
+        byte[] bytes = new byte[ClientHello.Size];
+        new ClientHello(1, 1, wishes, Guid.NewGuid(), 0, 0, 0).Write(bytes);
+        return bytes;
+    }
+
+    /// <summary>A server's answer to it, for an export of 1 MiB.</summary>
+    public static byte[] Answer(bool hasChecksums)
+    {
+        byte[] bytes = new byte[ServerHello.Size];
+        Description(hasChecksums).Write(bytes);
+        return bytes;
+    }
+
+    public static ServerHello Description(bool hasChecksums)
+        => new(
+            1, WireStatus.Done, WireCapabilities.Extents | (hasChecksums ? WireCapabilities.PayloadChecksums : 0), Guid.NewGuid(), 1 << 20, 1, 4096,
+            1 << 20, 1 << 20, 64, 1, 30_000, 0, 0);
+
+    public static byte[] Request(WireOperation operation, long offset = 0, long length = 0, uint id = 0, long epoch = 0, ushort flags = 0)
+    {
+        byte[] bytes = new byte[WireFrame.Size];
+        new WireFrame(operation, flags, id, 0, epoch, offset, length, 0).WriteRequest(bytes);
+        return bytes;
+    }
+
+    public static byte[] Write(long offset, byte[] data, uint id = 9)
+    {
+        byte[] bytes = new byte[WireFrame.Size + data.Length];
+        new WireFrame(WireOperation.Write, 0, id, data.Length, 0, offset, data.Length, Crc32C.Compute(data)).WriteRequest(bytes);
+        data.CopyTo(bytes, WireFrame.Size);
+        return bytes;
+    }
+
+    public static byte[] Acquire(Guid key, string holder, uint id = 0)
+    {
+        byte[] payload = new LeaseRequest(key, holder).ToBytes();
+        byte[] bytes = new byte[WireFrame.Size + payload.Length];
+        new WireFrame(WireOperation.LeaseAcquire, 0, id, payload.Length, 0, 0, 0, Crc32C.Compute(payload)).WriteRequest(bytes);
+        payload.CopyTo(bytes, WireFrame.Size);
+        return bytes;
+    }
+
+    public static byte[] Goodbye() => Request(WireOperation.Goodbye);
+
+    public static byte[] Reply(WireOperation operation, uint id, byte[] payload, WireStatus status = WireStatus.Done)
+    {
+        byte[] bytes = new byte[WireFrame.Size + payload.Length];
+        uint checksum = payload.Length == 0 ? 0 : Crc32C.Compute(payload);
+        new WireFrame(operation, (ushort)status, id, payload.Length, 0, 0, payload.Length, checksum).WriteReply(bytes);
+        payload.CopyTo(bytes, WireFrame.Size);
+        return bytes;
+    }
+
+    /// <summary>
+    /// A changed copy, which may also be cut; half of them with checksums of headers put right again, so that what is behind those is met.
+    /// </summary>
+    public static byte[] Changed(byte[] whole, Random random)
+    {
+        byte[] bytes = [.. whole];
+        for (int changes = 1 + random.Next(3); changes > 0; changes--)
+        {
+            int at = random.Next(bytes.Length);
+            if (random.Next(2) == 0)
+                bytes[at] ^= (byte)(1 << random.Next(8));
+            else
+                random.NextBytes(bytes.AsSpan(at, Math.Min(random.Next(1, 9), bytes.Length - at)));
+        }
+
+        if (random.Next(2) == 0)
+            Mend(bytes);
+        return random.Next(4) == 0 ? bytes[..random.Next(bytes.Length)] : bytes;
+    }
+
+    private static void Mend(Span<byte> bytes)
+    {
+        for (int at = 0; at + WireFrame.Size <= bytes.Length; at++)
+        {
+            if (bytes.Slice(at, 3).SequenceEqual("FSr"u8) || bytes.Slice(at, 3).SequenceEqual("FAR"u8))
+                BitConverter.TryWriteBytes(bytes[(at + 44)..], Crc32C.Compute(bytes.Slice(at, 44)));
+            else if (bytes.Slice(at, 3).SequenceEqual("far"u8) && at + ServerHello.Size <= bytes.Length)
+                BitConverter.TryWriteBytes(bytes[(at + 76)..], Crc32C.Compute(bytes.Slice(at, 76)));
+        }
+    }
+}
