@@ -25,12 +25,15 @@ internal sealed class MountedRemote : IAsyncDisposable
     public string Path => _directory["disk"];
 
     /// <summary>Mounts the default export of <paramref name="server"/>, which it then owns.</summary>
-    public static async Task<MountedRemote> MountAsync(NbdPeer server, params string[] options)
+    public static Task<MountedRemote> MountAsync(NbdPeer server, params string[] options) => MountOverAsync(server.Socket, server, options);
+
+    /// <summary>The same, over a line that begins at <paramref name="socket"/>.</summary>
+    public static async Task<MountedRemote> MountOverAsync(string socket, NbdPeer server, params string[] options)
     {
         var mounted = new MountedRemote(new TemporaryDirectory(), server);
         try
         {
-            await mounted._farspan.OkAsync(["mount", $"nbd+unix:///?socket={server.Socket}", "disk", .. options]);
+            await mounted._farspan.OkAsync(["mount", $"nbd+unix:///?socket={socket}", "disk", .. options]);
             mounted._isMounted = true;
             return mounted;
         }
