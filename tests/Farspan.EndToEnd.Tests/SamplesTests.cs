@@ -80,4 +80,54 @@ public sealed class SamplesTests
         byte[] stored = await File.ReadAllBytesAsync(directory["disk.img"]);
         Assert.Equal("written here", Encoding.UTF8.GetString(stored, 4096, 12));
     }
+
+    [RequiresFact("fuse", "sha256sum")]
+    public async Task ManagedPath_GivesThePathToAnotherProgram_AndShowsHooksProgressAndMeters()
+    {
+        using var directory = new TemporaryDirectory();
+        byte[] bytes = new byte[1 << 20];
+        new Random(1).NextBytes(bytes);
+        await File.WriteAllBytesAsync(directory["disk.img"], bytes);
+        string target = directory["mounted.img"];
+        await using var sample = await PeerProcess.RunAsync(TestProgram.Path("ManagedPath"), [$"file:{directory["disk.img"]}", target, "sha256sum"], Patience);
+        Assert.True(sample.ExitCode == 0, sample.Report);
+        string hash = Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(bytes));
+        Assert.Equal(
+            $"""
+            mounted 1048576 bytes at {target}
+            {hash}  {target}
+            sha256sum ended with 0
+            farspan.mount.pulled: 1048576
+            farspan.mount.pushed: 0
+            before a round of pushes
+            before the close
+            became local: 1048576 bytes
+            everything is at the remote
+
+            """,
+            sample.Output);
+        Assert.Contains("of 1048576 bytes are local, 0 dirty\n", sample.Error, StringComparison.Ordinal);
+    }
+
+    [RequiresFact("fuse")]
+    public async Task ManagedMemory_CountsUpWhatIsFarAway()
+    {
+        using var directory = new TemporaryDirectory();
+        var environment = new Dictionary<string, string>
+        {
+            ["FARSPAN_PROGRAM"] = RepositoryRoot.Combine("farspan"),
+            ["FARSPAN_RUNTIME_DIR"] = directory["run"],
+        };
+        string[] arguments = [$"file:{directory["disk.img"]}?size=1MiB", directory["mounted.img"], directory["cache"]];
+        for (int run = 1; run <= 2; run++)
+        {
+            await using var sample = await PeerProcess.RunAsync(TestProgram.Path("ManagedMemory"), arguments, Patience, environment: environment);
+            Assert.True(sample.ExitCode == 0, sample.Report);
+            Assert.Equal(
+                $"counted up, dirty after the flush: 0 bytes\nthe first of 512 numbers: {run}\neverything is at the remote\n", sample.Output);
+        }
+
+        byte[] stored = await File.ReadAllBytesAsync(directory["disk.img"]);
+        Assert.All(System.Runtime.InteropServices.MemoryMarshal.Cast<byte, long>(stored.AsSpan(0, 4096)).ToArray(), number => Assert.Equal(2, number));
+    }
 }
