@@ -19,6 +19,7 @@ internal sealed class ContendedHost(string name, int seed, Random random, Virtua
     private bool _wasPowerLost;
     private bool _isStale;
     private bool _mayBeStale;
+    private bool _hasUnpushed;
     private ConflictPolicy _policy;
 
     public string Name => name;
@@ -62,6 +63,7 @@ internal sealed class ContendedHost(string name, int seed, Random random, Virtua
             session.Process.Kill();
             _wasPowerLost = random.Next(2) == 0;
             _disk.Restart(_wasPowerLost);
+            _hasUnpushed = false;
         }
         else
         {
@@ -153,6 +155,8 @@ internal sealed class ContendedHost(string name, int seed, Random random, Virtua
     private async Task CheckAsync(ContendedSession session, ConflictPolicy policy)
     {
         bool wasStale = _mayBeStale;
+        if (wasStale && _hasUnpushed && policy == ConflictPolicy.Refuse)
+            throw new InvalidOperationException($"{name} had bytes that were not pushed, others may have written, and nobody was asked.");
         (_mayBeStale, _policy) = (false, ConflictPolicy.Refuse);
         var dirty = session.Mount.ListDirty(0, server.Length, int.MaxValue).Where(static run => run.IsSet).ToList();
         if (wasStale && dirty.Count > 0 && policy != ConflictPolicy.Push)
@@ -190,6 +194,7 @@ internal sealed class ContendedHost(string name, int seed, Random random, Virtua
         if (report.IsComplete && !session.IsDetached)
             truth.EndFlush(truth.BeginFlush());
         session.Process.Kill();
+        _hasUnpushed = _hasDisk && !report.IsComplete;
         return report;
     }
 

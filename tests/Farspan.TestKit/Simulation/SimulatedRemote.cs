@@ -13,6 +13,7 @@ internal sealed class SimulatedRemote : IBackend, ITrim, IZero, IExtentSource
     private readonly TimeProvider _clock;
     private readonly Random _random;
     private readonly byte[] _durable;
+    private readonly List<(long Offset, long End)> _changing = [];
     private byte[] _current;
     private int _restarts;
     private bool _hasUnflushed;
@@ -59,6 +60,9 @@ internal sealed class SimulatedRemote : IBackend, ITrim, IZero, IExtentSource
     /// <summary>Calls that have not ended.</summary>
     public int Running { get; private set; }
 
+    /// <summary>The first two changes of one place that were on their way at once, whose order at the store nobody knows; or null.</summary>
+    public string? Overlap { get; private set; }
+
     /// <summary>What a flush has made durable.</summary>
     public ReadOnlySpan<byte> Durable => _durable;
 
@@ -86,20 +90,21 @@ internal sealed class SimulatedRemote : IBackend, ITrim, IZero, IExtentSource
     public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
     {
         BackendRange.Check(Length, offset, buffer.Length);
-        return CallAsync(isChange: true, () => buffer.Span.CopyTo(_current.AsSpan((int)offset)), cancellationToken);
+        return ChangeAsync(offset, buffer.Length, () => buffer.Span.CopyTo(_current.AsSpan((int)offset)), cancellationToken);
     }
 
     public ValueTask ZeroAsync(long offset, long length, ZeroMode mode = ZeroMode.None, CancellationToken cancellationToken = default)
     {
         BackendRange.Check(Length, offset, length);
-        return CallAsync(isChange: true, () => _current.AsSpan((int)offset, (int)length).Clear(), cancellationToken);
+        return ChangeAsync(offset, length, () => _current.AsSpan((int)offset, (int)length).Clear(), cancellationToken);
     }
 
     public ValueTask TrimAsync(long offset, long length, CancellationToken cancellationToken = default)
     {
         BackendRange.Check(Length, offset, length);
-        return CallAsync(
-            isChange: true,
+        return ChangeAsync(
+            offset,
+            length,
             () =>
             {
                 for (long at = offset; at < offset + length; at++)
@@ -148,6 +153,23 @@ internal sealed class SimulatedRemote : IBackend, ITrim, IZero, IExtentSource
     public ValueTask DisposeAsync() => default;
 
     private static BackendException Lost(string what) => new(BackendError.Disconnected, $"The {what} was lost.");
+
+    private async ValueTask ChangeAsync(long offset, long length, Action carryOut, CancellationToken cancellationToken)
+    {
+        var change = (offset, offset + length);
+        int at = _changing.FindIndex(other => other.Offset < offset + length && offset < other.End);
+        if (at >= 0)
+            Overlap ??= $"{length} bytes at {offset} were sent while those from {_changing[at].Offset} to {_changing[at].End} were on their way.";
+        _changing.Add(change);
+        try
+        {
+            await CallAsync(isChange: true, carryOut, cancellationToken);
+        }
+        finally
+        {
+            _changing.Remove(change);
+        }
+    }
 
     private async ValueTask CallAsync(bool isChange, Action carryOut, CancellationToken cancellationToken)
     {

@@ -69,6 +69,8 @@ internal sealed class SimulatedWorld
         bool isFirst = _plan.Kills == 0;
         while (!await LiveAndCloseAsync(isFirst))
             isFirst = false;
+        if (_remote.Overlap is not null)
+            throw new InvalidOperationException(_remote.Overlap);
         _truth.CheckAtEnd(_remote.Durable);
     }
 
@@ -92,6 +94,7 @@ internal sealed class SimulatedWorld
             throw new InvalidOperationException($"The close left {report}.", report.Error);
         _wasPowerLost = true;
         _disk.Restart(losePower: false);
+        await SettleAsync();
         return false;
     }
 
@@ -117,11 +120,16 @@ internal sealed class SimulatedWorld
             throw failures[0];
         Heal();
 
-        // What the dead process had sent arrives, or not, before the next one looks.
+        await SettleAsync();
+        _notes.NeedsProof = _wasPowerLost;
+    }
+
+    /// <summary>What the process before had sent arrives, or not, before the next one looks.</summary>
+    private async Task SettleAsync()
+    {
         while (_remote.Running > 0)
             await Task.Delay(TimeSpan.FromSeconds(1), _clock);
         await Task.Delay(TimeSpan.FromMilliseconds(10), _clock);
-        _notes.NeedsProof = _wasPowerLost;
     }
 
     private static async Task WatchAsync(Task client, List<Exception> failures)

@@ -10,8 +10,11 @@ public sealed class ManagedMountSimulationTests
 {
     private const int Batches = 8;
 
-    /// <summary>Seeds that once failed: 2083, a pusher that slept over a sweep that had come due while another ended.</summary>
-    public static TheoryData<int> KnownSeeds => [2083];
+    /// <summary>
+    /// Seeds that once failed: 2083, a pusher that slept over a sweep that had come due while another ended; 942, 1846, 1848 and 1922, flushes that
+    /// never began because a push that failed at once, on a cache that had lost a sync, put them off each time.
+    /// </summary>
+    public static TheoryData<int, bool> KnownSeeds => new() { { 2083, false }, { 942, true }, { 1846, true }, { 1848, true }, { 1922, true } };
 
     private static int SeedCount => int.TryParse(Environment.GetEnvironmentVariable("FARSPAN_SEEDS"), out int count)
         ? count
@@ -37,8 +40,8 @@ public sealed class ManagedMountSimulationTests
 
     [Theory]
     [MemberData(nameof(KnownSeeds))]
-    public void KnownWorld_KeepsThePromises(int seed)
-        => SimulatedWorld.Run(int.TryParse(Environment.GetEnvironmentVariable("FARSPAN_SEED"), out int chosen) ? chosen : seed);
+    public void KnownWorld_KeepsThePromises(int seed, bool isHarsh)
+        => SimulatedWorld.Run(int.TryParse(Environment.GetEnvironmentVariable("FARSPAN_SEED"), out int chosen) ? chosen : seed, isHarsh);
 
     [Theory]
     [InlineData(3)]

@@ -1,3 +1,4 @@
+using Farspan.Waiting;
 
 namespace Farspan.Backends.Leases;
 
@@ -18,7 +19,7 @@ internal sealed class LeaseGate
     private Guid _grantingSession;
     private Guid _grantingKey;
     private string _grantingHolder = "";
-    private TaskCompletionSource? _drained;
+    private Signal? _drained;
 
     /// <summary>A lease that was held when the server ended is still held, for the time that a silent holder has.</summary>
     public LeaseGate(EpochFile file, TimeProvider clock, TimeSpan leaseTimeout, TimeSpan drainTimeout)
@@ -104,7 +105,7 @@ internal sealed class LeaseGate
         lock (_gate)
         {
             if (--_running == 0)
-                _drained?.TrySetResult();
+                _drained?.Set();
         }
     }
 
@@ -140,8 +141,8 @@ internal sealed class LeaseGate
             _grantingSession = session;
             _grantingKey = key;
             _grantingHolder = holder;
-            _drained = _running == 0 ? null : new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            var granting = GrantAsync(_drained?.Task, session, key, holder);
+            _drained = _running == 0 ? null : new Signal();
+            var granting = GrantAsync(_drained, session, key, holder);
             if (!granting.IsCompleted)
                 _granting = granting;
             return granting;
@@ -222,12 +223,16 @@ internal sealed class LeaseGate
         return await AcquireAsync(session, key, holder);
     }
 
-    private async Task<LeaseRecord> GrantAsync(Task? drained, Guid session, Guid key, string holder)
+    private async Task<LeaseRecord> GrantAsync(Signal? drained, Guid session, Guid key, string holder)
     {
         try
         {
             if (drained is not null)
-                await drained.WaitAsync(_drainTimeout, _clock);
+            {
+                using var limit = new CancellationTokenSource(_drainTimeout, _clock);
+                await drained.WaitAsync(limit.Token);
+            }
+
             lock (_gate)
             {
                 long epoch = _file.NextEpoch();
@@ -239,7 +244,7 @@ internal sealed class LeaseGate
                 return record;
             }
         }
-        catch (TimeoutException error)
+        catch (OperationCanceledException error)
         {
             throw new BackendException(BackendError.TimedOut, "Writes from before the lease do not end; it is not given.", error);
         }

@@ -77,37 +77,54 @@ internal sealed partial class Pusher
             _waiters.Remove(waiter);
     }
 
-    private void StartFlush()
+    /// <summary>
+    /// Whether somebody waits for a flush, and for nothing before it: pulls for the first, callers for one that covers all they wrote. Asked before
+    /// pushes start, too: one that fails at once puts off whatever comes after it.
+    /// </summary>
+    private bool IsAwaited(long upTo) => _isFirstFlushDue || _waiters.Exists(waiter => waiter.Target <= upTo);
+
+    /// <summary>Whether what was sent is so much, or all there is, that a flush should cover it.</summary>
+    private bool IsWorthwhile
+    {
+        get
+        {
+            bool isAllSent = !_queue.IsSending;
+            return (_isSweeping && isAllSent)
+                || (IsUrgent && (isAllSent || _mount.Map.ByPush.Count * (long)_mount.Layout.ChunkSize >= _mount.Options.SoftLimit / 2));
+        }
+    }
+
+    private void StartFlush(Func<Pusher, long, bool> isWanted)
     {
         long upTo;
         long push;
         List<FlushWaiter>? done = null;
-        bool isNeeded = false;
+        bool isStarting;
         lock (_mount.Gate)
         {
             upTo = _queue.SentUpTo;
             push = _pushes;
             if (!HasUnflushed)
                 done = SetDurable(upTo);
-            bool isAllSent = !_queue.IsSending;
-            if (HasUnflushed && !_isFlushing && MayCall)
-            {
-                isNeeded = _isFirstFlushDue || _waiters.Exists(waiter => waiter.Target <= upTo) || (_isSweeping && isAllSent)
-                    || (IsUrgent && (isAllSent || _mount.Map.ByPush.Count * (long)_mount.Layout.ChunkSize >= _mount.Options.SoftLimit / 2));
-            }
-
-            // What may go has gone: the sweep is over. What is left was written a moment ago.
-            if (isAllSent && MayCall)
-                _isSweeping = false;
-            if (isNeeded)
-                _isFlushing = true;
-            else if (upTo == _mount.LastWrite && !HasUnflushed)
-                _isUrged = false;
+            isStarting = HasUnflushed && !_isFlushing && MayCall && isWanted(this, upTo);
+            _isFlushing |= isStarting;
         }
 
         SetAll(done);
-        if (isNeeded)
+        if (isStarting)
             _mount.Tasks.Run(static work => work.Pusher.FlushRemoteAsync(work.UpTo, work.Push), (Pusher: this, UpTo: upTo, Push: push));
+    }
+
+    private void EndSweep()
+    {
+        lock (_mount.Gate)
+        {
+            // What may go has gone: the sweep is over. What is left was written a moment ago.
+            if (!_queue.IsSending && MayCall)
+                _isSweeping = false;
+            if (!_isFlushing && _queue.SentUpTo == _mount.LastWrite && !HasUnflushed)
+                _isUrged = false;
+        }
     }
 
     private async Task FlushRemoteAsync(long upTo, long push)

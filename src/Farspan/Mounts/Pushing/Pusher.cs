@@ -86,13 +86,15 @@ internal sealed partial class Pusher
         for (int started = 1; !_mount.Closed.IsCancellationRequested;)
         {
             BeginSweep();
+            StartFlush(static (pusher, upTo) => pusher.IsAwaited(upTo));
             while (TryStartNext())
             {
                 if (started++ % 16 == 0)
                     await Task.Yield();
             }
 
-            StartFlush();
+            StartFlush(static (pusher, upTo) => pusher.IsAwaited(upTo) || pusher.IsWorthwhile);
+            EndSweep();
             SetAlarm();
             await _wake.WaitAsync();
         }
