@@ -16,7 +16,7 @@ internal static class FarspanProgram
         var result = root.Parse(arguments);
         string verb = Verb(result.CommandResult);
         if (result.Action is ParseErrorAction)
-            return Fail(error, verb, UsageError(result.Errors[0].Message, verb), ExitCodes.Usage);
+            return Fail(error, verb, UsageError(result.Errors[0].Message is var wrong && wrong.StartsWith("Required argument", StringComparison.Ordinal) ? Missing(result.CommandResult) : wrong, verb), ExitCodes.Usage);
 
         using var signals = new TerminationSignals();
         var configuration = new InvocationConfiguration
@@ -87,6 +87,13 @@ internal static class FarspanProgram
     // With the verb it belongs to: " trace show".
     private static string Verb(CommandResult result) => result.Parent is CommandResult parent ? $"{Verb(parent)} {result.Command.Name}" : "";
 
+    // The library says only that something is missing.
+    private static string Missing(CommandResult result)
+    {
+        var missing = result.Command.Arguments.Where(a => a.Arity.MinimumNumberOfValues > 0 && result.GetResult(a) is not { Tokens.Count: > 0 }).Select(a => a.Name).ToArray();
+        return $"{string.Join(" and ", missing)} {(missing.Length == 1 ? "is" : "are")} missing";
+    }
+
     private static int Fail(TextWriter error, string verb, string message, int exitCode)
     {
         error.WriteLine($"farspan{verb}: {OneLine(message)}");
@@ -96,7 +103,8 @@ internal static class FarspanProgram
     private static string UsageError(string message, string verb)
     {
         string text = OneLine(message).TrimEnd('.');
-        text = text.Length > 0 ? char.ToLowerInvariant(text[0]) + text[1..] : "wrong usage";
+        bool isName = text.Length > 1 && char.IsUpper(text[1]);
+        text = text.Length > 0 ? (isName ? text : char.ToLowerInvariant(text[0]) + text[1..]) : "wrong usage";
         return $"{text}; see farspan{verb} --help";
     }
 

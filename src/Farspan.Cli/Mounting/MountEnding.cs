@@ -120,9 +120,9 @@ internal sealed class MountEnding(MountParts parts)
     private string WhatIsLeft(MountCloseReport report)
     {
         string kept = report.KeptIn is { } cache
-            ? $"they are kept in {cache}, and the next '{parts.Record.ResumeCommand}' pushes them"
+            ? $"they are kept in {cache}, and this pushes them: {parts.Record.ResumeCommand}"
             : "they are lost, for the cache was in memory";
-        return $"{ByteSize.Format(report.UnpushedBytes)} ({report.UnpushedBytes} bytes) were not pushed; {kept}{(report.Error is null ? "" : $": {report.Error.Message}")}";
+        return $"{(report.Error is null ? "" : $"{report.Error.Message} ")}{ByteSize.Format(report.UnpushedBytes)} ({report.UnpushedBytes} bytes) were not pushed; {kept}";
     }
 
     private ProgressLine? ShowPushes()
@@ -130,6 +130,8 @@ internal sealed class MountEnding(MountParts parts)
         if (parts.Managed is not { } managed)
             return null;
         long total = Dirty(managed);
+        if (total == 0)
+            return null;
         long before = managed.Status.PushedBytes;
         return ProgressLine.Start(
             Console.Error, parts.Settings.Progress, "push", total, () => Math.Max(total - Dirty(managed), managed.Status.PushedBytes - before));

@@ -48,5 +48,5 @@ internal static class MountInquiry
 
     private static string WhatToDo(MountRecord record)
         => $"'farspan umount {ShellWord.Quote(record.Target)}' cleans up"
-            + (record.ResumeCommand is { } resume ? $"; what programs wrote is kept in {record.Cache}, and '{resume}' pushes it" : "");
+            + (record.ResumeCommand is { } resume ? $"; what programs wrote is kept in {record.Cache}, and this pushes it: {resume}" : "");
 }

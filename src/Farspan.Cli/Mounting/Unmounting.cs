@@ -94,7 +94,7 @@ internal sealed class Unmounting(string path, TextWriter notes, ProgressMode pro
         string note = $"the process of {record.Target} (pid {record.ProcessId}) had died; what it left there is removed"
             + (record.RemoveDead() ? $", and its messages are in {record.Log}" : "");
         if (record.ResumeCommand is { } resume)
-            throw new CommandException($"{note}; what programs wrote is kept in {record.Cache}, and '{resume}' pushes it");
+            throw new CommandException($"{note}; what programs wrote is kept in {record.Cache}, and this pushes it: {resume}");
         if (!record.ReadOnly)
             throw new CommandException($"{note}; what programs wrote without a later {(record.IsFile ? "fsync" : "flush")} may be lost");
         await notes.WriteLineAsync($"farspan umount: {note}");

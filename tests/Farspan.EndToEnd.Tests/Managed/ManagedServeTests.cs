@@ -50,7 +50,7 @@ public sealed class ManagedServeTests
         Assert.Empty(Directory.GetFiles(directory["run"]));
     }
 
-    [RequiresFact("qemu-io")]
+    [RequiresFact("nbdinfo", "qemu-io")]
     public async Task Status_TellsOfItByItsUri_AndUmountEndsIt()
     {
         using var directory = new TemporaryDirectory();
@@ -62,6 +62,8 @@ public sealed class ManagedServeTests
         string[] uris = [.. ready.RootElement.GetProperty("uris").EnumerateArray().Select(uri => uri.GetString()!)];
         Assert.Equal(directory["cache"], ready.RootElement.GetProperty("cache").GetString());
         await PeerProcess.RunOkAsync("qemu-io", ["-f", "raw", "-c", "write -P 1 0 4096", uris[0]]);
+        using (var dirty = JsonDocument.Parse(await PeerProcess.RunOkAsync("nbdinfo", ["--map=x-farspan:dirty", "--json", uris[0]])))
+            Assert.Equal([1, 0], dirty.RootElement.EnumerateArray().Select(run => run.GetProperty("type").GetInt32()));
         foreach (string written in new[] { uris[0], uris[1], uris[1].TrimEnd('/') })
         {
             using var status = JsonDocument.Parse(await farspan.OkAsync("status", written, "--json"));
@@ -122,7 +124,7 @@ public sealed class ManagedServeTests
             await server.WaitForExitAsync(s_patience);
             Assert.True(server.ExitCode == 1, server.Report);
             Assert.Contains($"(4096 bytes) were not pushed; they are kept in {directory["cache"]}", server.Error, StringComparison.Ordinal);
-            Assert.Contains($"--managed --cache {directory["cache"]}'", server.Error, StringComparison.Ordinal);
+            Assert.EndsWith($"--managed --cache {directory["cache"]}\n", server.Error, StringComparison.Ordinal);
             Assert.True(server.Error.TrimEnd('\n').Split('\n').Length == 1, server.Report);
         }
 
