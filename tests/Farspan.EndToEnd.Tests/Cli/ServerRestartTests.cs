@@ -20,40 +20,26 @@ public sealed class ServerRestartTests
         int expected = 0;
         for (int round = 1; round <= 3; round++)
         {
-            await SayAsync($"write -P {round} {round}M 1M", "flush", $"aio_write -P {round + 10} {round + 10}M 1M", $"aio_write -P {round + 20} {round + 20}M 1M");
+            await qemu.SayAsync($"write -P {round} {round}M 1M", "flush", $"aio_write -P {round + 10} {round + 10}M 1M", $"aio_write -P {round + 20} {round + 20}M 1M");
             await UntilAsync(q => Count(q.Output, "wrote 1048576/1048576") >= expected + 1);
             await served.KillAsync();
 
             // Asked for while nobody is there to answer.
-            await SayAsync($"aio_write -P {round + 30} {round + 30}M 1M");
+            await qemu.SayAsync($"aio_write -P {round + 30} {round + 30}M 1M");
             await served.RestartAsync();
-            await SayAsync("aio_flush", "flush");
+            await qemu.SayAsync("aio_flush", "flush");
             expected += 4;
             await UntilAsync(q => Count(q.Output, "wrote 1048576/1048576") >= expected);
         }
 
         for (int round = 1; round <= 3; round++)
-            await SayAsync([.. new[] { 0, 10, 20, 30 }.Select(o => string.Create(CultureInfo.InvariantCulture, $"read -P {round + o} {round + o}M 1M"))]);
+            await qemu.SayAsync([.. new[] { 0, 10, 20, 30 }.Select(o => string.Create(CultureInfo.InvariantCulture, $"read -P {round + o} {round + o}M 1M"))]);
         await UntilAsync(q => Count(q.Output, "read 1048576/1048576") == 12);
-        await SayAsync("quit", "");
+        await qemu.SayAsync("quit", "");
         await qemu.WaitForExitAsync(TimeSpan.FromSeconds(90));
         Assert.Equal(0, qemu.ExitCode);
         Assert.DoesNotContain("verification failed", qemu.Output);
         Assert.DoesNotContain("error", qemu.Output + qemu.Error, StringComparison.OrdinalIgnoreCase);
-
-        async Task SayAsync(params string[] commands)
-        {
-            try
-            {
-                foreach (string command in commands)
-                    await qemu.StandardInput.WriteLineAsync(command);
-                await qemu.StandardInput.FlushAsync();
-            }
-            catch (IOException gone)
-            {
-                throw new InvalidOperationException($"It ended.\n{qemu.Report}", gone);
-            }
-        }
 
         // qemu-io leaves lines that came together in its buffer until another one comes.
         async Task UntilAsync(Func<PeerProcess, bool> condition)
@@ -62,7 +48,7 @@ public sealed class ServerRestartTests
             while (!condition(qemu))
             {
                 Assert.True(clock.Elapsed < TimeSpan.FromSeconds(90), qemu.Report);
-                await SayAsync("");
+                await qemu.SayAsync("");
                 await Task.Delay(50);
             }
         }

@@ -13,27 +13,6 @@ namespace Farspan.Linux.Tests.Fuse;
 /// <summary>Mounts that this process serves, and therefore never touches.</summary>
 public sealed class FuseMountLifeTests
 {
-    [RequiresFact("root", "fuse", "head")]
-    public async Task TwoHundredMounts_LeaveNothingBehind()
-    {
-        using var directory = new TemporaryDirectory();
-        await using var backend = new MemoryBackend(1 << 20);
-        for (int i = 0; i < 200; i++)
-        {
-            await using var mount = await FuseMount.MountAsync(backend, directory["disk"]);
-            if (i % 20 == 0)
-                Assert.Equal(new string('\0', 100), (await PeerProcess.RunOkAsync("head", ["-c", "100", mount.Path])).TrimEnd('\n'));
-            if (i % 2 == 0)
-                await mount.UnmountAsync();
-        }
-
-        Assert.Empty(Directory.GetFileSystemEntries(directory.Path));
-        Assert.Empty(FuseConnection.Mounts(directory.Path));
-        // A thread is joined before its entry in /proc goes.
-        await Eventually.HoldsAsync(() => !Threads().Any(name => name.StartsWith("fuse ", StringComparison.Ordinal)));
-        Assert.DoesNotContain("/dev/fuse", OwnDescriptors.Targets());
-    }
-
     [RequiresFact("root", "fuse")]
     public async Task UnmountAndDispose_FromManySides_HappenOnce()
     {
@@ -174,20 +153,5 @@ public sealed class FuseMountLifeTests
             }
         });
         Assert.Null(await ended.Task);
-    }
-
-    private static IEnumerable<string> Threads()
-        => Directory.GetDirectories("/proc/self/task").Select(t => File.Exists($"{t}/comm") ? ReadOrEmpty($"{t}/comm") : "");
-
-    private static string ReadOrEmpty(string path)
-    {
-        try
-        {
-            return File.ReadAllText(path);
-        }
-        catch (IOException)
-        {
-            return "";
-        }
     }
 }

@@ -54,8 +54,7 @@ public sealed class FuseHost : IAsyncDisposable
     /// <summary>Gives a command and returns the answer.</summary>
     public async Task<string> AskAsync(string command)
     {
-        await _process.StandardInput.WriteLineAsync(command);
-        await _process.StandardInput.FlushAsync();
+        await _process.SayAsync(command);
         return await NextAnswerAsync();
     }
 

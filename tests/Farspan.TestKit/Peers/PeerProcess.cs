@@ -83,6 +83,24 @@ public sealed class PeerProcess : IAsyncDisposable
         return peer.ExitCode == 0 ? peer.Output : throw new InvalidOperationException(peer.Report);
     }
 
+    /// <summary>
+    /// Writes lines to its standard input, all at once: the first may have it end. Throws with its output where it has ended and takes none.
+    /// </summary>
+    public async Task SayAsync(params string[] lines)
+    {
+        try
+        {
+            await _process.StandardInput.WriteAsync(string.Concat(lines.Select(static line => line + "\n")));
+            await _process.StandardInput.FlushAsync();
+        }
+        catch (IOException error)
+        {
+            // Its last lines say why.
+            await Task.WhenAny(_process.WaitForExitAsync(), Task.Delay(Patience));
+            throw new InvalidOperationException($"It does not take '{string.Join("', '", lines)}'.\n{Report}", error);
+        }
+    }
+
     /// <summary>Waits for the end; kills the program and throws with its output when it does not come in time.</summary>
     public async Task WaitForExitAsync(TimeSpan timeout)
     {
