@@ -4,7 +4,7 @@ namespace Farspan.Cli.Tests;
 
 public sealed class FarspanProgramTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Version_PrintsOneLineAndSucceeds()
     {
         var run = await CommandLine.RunAsync("--version");
@@ -13,7 +13,7 @@ public sealed class FarspanProgramTests
         Assert.Empty(run.Error);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("frobnicate")]
     [InlineData("--frobnicate")]
     [InlineData("info")]

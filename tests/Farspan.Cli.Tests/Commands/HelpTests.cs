@@ -6,7 +6,7 @@ public sealed class HelpTests
 {
     public static TheoryData<string> Verbs => ["demo", "serve", "mount", "umount", "status", "copy", "info", "trace", "doctor"];
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Verbs))]
     public async Task Help_ShowsUsageAndExamples(string verb)
     {
@@ -18,7 +18,7 @@ public sealed class HelpTests
         Assert.Empty(run.Error);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Verbs))]
     public async Task UnknownOption_OneLineThatNamesTheVerbAndTheHelp(string verb)
     {
@@ -27,7 +27,7 @@ public sealed class HelpTests
         Assert.EndsWith($"see farspan {verb} --help", line, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task RootHelp_ListsEveryVerb()
     {
         var run = await CommandLine.RunAsync("--help");
@@ -36,7 +36,7 @@ public sealed class HelpTests
             Assert.Contains($"\n  {verb} ", run.Output);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task NoVerb_ShowsHelpAndIsWrongUsage()
     {
         var run = await CommandLine.RunAsync();

@@ -23,7 +23,7 @@ public sealed class JsonTests
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task InfoWithMap_ListsExtentsThatCoverTheFile()
     {
         using var directory = new TemporaryDirectory();
@@ -48,7 +48,7 @@ public sealed class JsonTests
         Assert.Equal(4 << 20, report.RootElement.GetProperty("dataBytes").GetInt64() + report.RootElement.GetProperty("zeroBytes").GetInt64());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Copy_MakesAFileOfTheSourcesLengthAndReports()
     {
         using var directory = new TemporaryDirectory();

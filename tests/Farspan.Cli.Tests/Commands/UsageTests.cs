@@ -4,7 +4,7 @@ namespace Farspan.Cli.Tests.Commands;
 
 public sealed class UsageTests
 {
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("--max-clients 0", "serve", "memory:1MiB", "--max-clients", "0")]
     [InlineData("--insecure", "serve", "memory:1MiB", "--listen", "nbd://0.0.0.0:0")]
     [InlineData("--insecure", "serve", "memory:1MiB", "--listen", "nbd://[::]:0")]
@@ -61,7 +61,7 @@ public sealed class UsageTests
         Assert.Empty(run.Output);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("absent", "copy", "file:/nowhere/absent", "memory:1MiB")]
     [InlineData("absent", "info", "file:/nowhere/absent")]
     [InlineData("/nowhere/f", "umount", "/nowhere/f")]

@@ -22,7 +22,7 @@ public sealed class BackendCopyTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task OnlyChanges_WritesNothingThatIsEqual()
     {
         await using var source = await MemoryAsync(SparseBytes(new Random(7), 1 << 20), 1 << 20);
@@ -34,7 +34,7 @@ public sealed class BackendCopyTests
         Assert.Null(await copy.VerifyAsync(new CopyProgress(), CancellationToken.None));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Verify_FindsTheFirstDifference()
     {
         await using var source = new MemoryBackend(1 << 20);
@@ -45,7 +45,7 @@ public sealed class BackendCopyTests
         Assert.Equal(700_001, await copy.VerifyAsync(new CopyProgress(), CancellationToken.None));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task NewDestination_ZeroesAreNotSent()
     {
         await using var source = new MemoryBackend(64 << 20);
@@ -58,7 +58,7 @@ public sealed class BackendCopyTests
         Assert.Equal(64 << 20, copy.Progress.CompleteUpTo);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task SourceFails_FirstFailureIsThrown()
     {
         await using var source = new MemoryBackend(8 << 20);
@@ -70,7 +70,7 @@ public sealed class BackendCopyTests
         Assert.Equal(BackendError.InputOutput, error.Error);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Cancelled_Stops()
     {
         await using var source = new MemoryBackend(8 << 20);

@@ -16,7 +16,7 @@ public sealed class CopyJobTests : IDisposable
 
     public void Dispose() => _directory.Dispose();
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("file")]
     [InlineData("directory")]
     public async Task AbsentDestination_IsMadeAsLongAsTheSource(string scheme)
@@ -26,14 +26,14 @@ public sealed class CopyJobTests : IDisposable
         Assert.Equal(Length, made.Length);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task EmptyDirectory_IsSetUp()
     {
         Directory.CreateDirectory(_directory["empty"]);
         await CopyAsync("source", $"directory:{_directory["empty"]}", verify: true);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("file")]
     [InlineData("directory")]
     public async Task DestinationThatComesIntoBeingMeanwhile_IsNotTakenForZeroes(string scheme)
@@ -54,7 +54,7 @@ public sealed class CopyJobTests : IDisposable
         Assert.Equal(2, opened);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("file:{0}?size=100000")]
     [InlineData("directory:{0}?size=100000")]
     public async Task DestinationToBeMadeTooSmall_IsRefusedAndNotMade(string pattern)
@@ -66,7 +66,7 @@ public sealed class CopyJobTests : IDisposable
         Assert.False(Path.Exists(_directory["small"]));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task SmallerDestination_IsRefusedAndKeepsItsBytes()
     {
         File.WriteAllBytes(_directory["small"], [1, 2, 3]);
@@ -74,7 +74,7 @@ public sealed class CopyJobTests : IDisposable
         Assert.Equal([1, 2, 3], File.ReadAllBytes(_directory["small"]));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("source")]
     [InlineData("link")]
     [InlineData("./inner/../source")]
@@ -87,14 +87,14 @@ public sealed class CopyJobTests : IDisposable
         Assert.Equal(_data, File.ReadAllBytes(_directory["source"]));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task AbsentSource_MakesNoDestination()
     {
         await Assert.ThrowsAsync<BackendException>(() => CopyAsync("absent", _directory["new"]));
         Assert.False(Path.Exists(_directory["new"]));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task DestinationOfWholeBlocks_TakesASourceOfAnyLength()
     {
         await using var kept = new MemoryBackend(512 << 10);
@@ -107,7 +107,7 @@ public sealed class CopyJobTests : IDisposable
         Assert.All(after, value => Assert.Equal(7, value));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task FailedHalfWay_SaysHowFar_AndResumeWritesOnlyTheRest()
     {
         string uri = $"file:{_directory["copy"]}";

@@ -16,7 +16,7 @@ public sealed class ProjectGraphTests
         ["Farspan.Cli"] = ["Farspan", "Farspan.Linux", "Farspan.Nbd"],
     };
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task SourceProjects_ReferToLowerOnesOnly()
     {
         var wrong = new List<string>();
@@ -33,7 +33,7 @@ public sealed class ProjectGraphTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task NoSourceProject_RefersToTests()
     {
         var testProjects = Projects("tests").Select(Path.GetFileNameWithoutExtension).ToHashSet(StringComparer.Ordinal);
@@ -41,7 +41,7 @@ public sealed class ProjectGraphTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task EveryProject_IsInTheSolutionAndShort()
     {
         var solution = XDocument.Load(RepositoryRoot.Combine("Farspan.slnx")).Descendants("Project").Select(project => project.Attribute("Path")!.Value).ToHashSet(StringComparer.Ordinal);

@@ -7,7 +7,7 @@ namespace Farspan.Cli.Tests.Gates;
 /// <summary>The public API changes only on purpose.</summary>
 public sealed class PublicApiTests
 {
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("Farspan")]
     [InlineData("Farspan.Linux")]
     [InlineData("Farspan.Nbd")]

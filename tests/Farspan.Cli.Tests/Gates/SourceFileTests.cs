@@ -11,7 +11,7 @@ public sealed partial class SourceFileTests
 
     private static readonly string[] VagueFolders = ["Utils", "Util", "Helpers", "Common", "Impl", "Misc"];
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task SourceFiles_AreShort()
     {
         var tooLong = Files("src").Where(file => File.ReadLines(file).Count() > LongestFile).Select(Relative);
@@ -19,7 +19,7 @@ public sealed partial class SourceFileTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task Namespaces_FollowFolders()
     {
         var wrong = new List<string>();
@@ -37,7 +37,7 @@ public sealed partial class SourceFileTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task Folders_NameAConcept()
     {
         Assert.DoesNotContain(
@@ -46,7 +46,7 @@ public sealed partial class SourceFileTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task NativeCalls_AreInInteropOnly()
     {
         var elsewhere = Files("src").Where(file => !file.Contains("/Interop/", StringComparison.Ordinal))

@@ -11,7 +11,7 @@ public sealed class InspectorTests : IDisposable
 
     public void Dispose() => _directory.Dispose();
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("file")]
     [InlineData("directory")]
     public async Task AbsentWithASize_IsNotMade(string scheme)
@@ -21,7 +21,7 @@ public sealed class InspectorTests : IDisposable
         Assert.Empty(Directory.EnumerateFileSystemEntries(_directory.Path));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task FileWithItsSize_IsShownAsItCanBeUsed()
     {
         await File.WriteAllBytesAsync(_directory["a"], new byte[1 << 20]);

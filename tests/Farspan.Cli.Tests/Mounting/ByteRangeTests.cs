@@ -5,7 +5,7 @@ namespace Farspan.Cli.Tests.Mounting;
 
 public sealed class ByteRangeTests
 {
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("0-1MiB", 0, 1 << 20)]
     [InlineData("-4KiB", (10 << 20) - 4096, 4096)]
     [InlineData("9MiB-", 9 << 20, 1 << 20)]

@@ -8,7 +8,7 @@ namespace Farspan.Cli.Tests.Mounting;
 public sealed class ControlServerTests
 {
     // A mount that ends closes its socket on whoever still waits to be let in: for 'umount', which looks at the pushes meanwhile, no error.
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task CallerWhoWasNeverLetIn_FindsNobody()
     {
         using var directory = new TemporaryDirectory();
@@ -21,7 +21,7 @@ public sealed class ControlServerTests
         Assert.Null(await asking);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task CallerWhoseProcessGoesAway_IsToldSo()
     {
         using var directory = new TemporaryDirectory();

@@ -6,7 +6,7 @@ namespace Farspan.Cli.Tests.Mounting;
 
 public sealed class TargetPathTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task LinksOnTheWay_AreFollowed()
     {
         using var directory = new TemporaryDirectory();

@@ -6,7 +6,7 @@ namespace Farspan.Cli.Tests.Serving;
 
 public sealed class ListenUriTests
 {
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("nbd://127.0.0.1:10809", "nbd://127.0.0.1:10809/")]
     [InlineData("nbd://127.0.0.1", "nbd://127.0.0.1:10809/")]
     [InlineData("nbd://[::1]:5", "nbd://[::1]:5/")]
@@ -20,14 +20,14 @@ public sealed class ListenUriTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task ExportName_IsEscapedInTheUri()
     {
         Assert.Equal("nbds://h:1/a%20b/%3Fc", ListenUri.ForClient(StreamEndpoint.Tcp("h", 1), "a b/?c", tls: true));
         return Task.CompletedTask;
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("nbd://0.0.0.0:1", false)]
     [InlineData("farspan://0.0.0.0:1", false)]
     [InlineData("nbd://127.0.0.1:1", true)]

@@ -5,21 +5,21 @@ namespace Farspan.Cli.Tests.Terminal;
 
 public sealed class ProgressLineTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task Format_SaysBytesRateAndTimeLeft()
     {
         Assert.Equal("copy: 25 %, 256 MiB of 1 GiB, 128 MiB/s, 6.0 s left", ProgressLine.Format("copy", 256L << 20, 1L << 30, TimeSpan.FromSeconds(2)));
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task Format_OfAJobThatHardlyMoves_SaysSo()
     {
         Assert.EndsWith(" h 46 min left", ProgressLine.Format("copy", 1, 1L << 50, TimeSpan.FromSeconds(2)), StringComparison.Ordinal);
         return Task.CompletedTask;
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(0.0123, "12.3 ms")]
     [InlineData(3.44, "3.4 s")]
     [InlineData(42, "42 s")]
@@ -31,7 +31,7 @@ public sealed class ProgressLineTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ShortJob_ShowsNothing()
     {
         using var output = new StringWriter();

@@ -65,7 +65,7 @@ public sealed class TraceShowTests
         Assert.Equal(expected, TracePicture.Text(trace, 8, 3).Split('\n'));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Show_DrawsTextOrSvg()
     {
         using var directory = new TemporaryDirectory();
@@ -80,7 +80,7 @@ public sealed class TraceShowTests
         Assert.Contains(picture.Descendants(), element => (string?)element.Attribute("fill") == "#c02020");
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task EmptyTrace_IsShown()
     {
         using var directory = new TemporaryDirectory();
@@ -89,7 +89,7 @@ public sealed class TraceShowTests
         Assert.Equal(ExitCodes.Done, (await CommandLine.RunAsync("trace", "show", directory["trace"], "--svg", directory["out.svg"])).ExitCode);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task FileThatIsNoTrace_IsOneLine()
     {
         using var directory = new TemporaryDirectory();

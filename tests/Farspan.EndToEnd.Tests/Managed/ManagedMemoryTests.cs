@@ -66,7 +66,7 @@ public sealed class ManagedMemoryTests
         Assert.NotNull(report.Error);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task WhatOnlyThisProcessCanDo_IsRefused()
         => await Assert.ThrowsAsync<ArgumentException>(() => RemoteMount.OpenManagedAsync(
             "memory:1MiB", "/nowhere/f", new ManagedMountOptions { PullOrder = PullOrder.Ranges([(0, 4096)]) }, s_program));

@@ -104,7 +104,7 @@ public sealed class TlsTests
             await stream.WriteAsync((byte[])[.. StartTls, .. injected]);
             await ReadReplyAsync(stream, 1);
             await using var secure = Secure(stream);
-            var failed = await Assert.ThrowsAnyAsync<Exception>(() => secure.AuthenticateAsClientAsync("localhost").WaitAsync(TimeSpan.FromSeconds(20)));
+            var failed = await Assert.ThrowsAnyAsync<Exception>(() => secure.AuthenticateAsClientAsync("localhost").WaitAsync(TimeSpan.FromSeconds(90)));
             Assert.True(failed is AuthenticationException or IOException, failed.ToString());
         }
     }
@@ -166,7 +166,7 @@ public sealed class TlsTests
         await using var stream = await ConnectAsync(server);
         await stream.WriteAsync(StartTls);
         await ReadReplyAsync(stream, 1);
-        Assert.Equal(0, await stream.ReadAsync(new byte[1]).AsTask().WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.Equal(0, await stream.ReadAsync(new byte[1]).AsTask().WaitAsync(TimeSpan.FromSeconds(90)));
     }
 
     [RequiresTheory("certtool")]
@@ -207,7 +207,7 @@ public sealed class TlsTests
 
     private static async Task<NetworkStream> ConnectAsync(TlsServer server, byte clientFlags = 3)
     {
-        var stream = await StreamDialer.ConnectAsync(StreamEndpoint.Tcp("127.0.0.1", server.Port), TimeSpan.FromSeconds(20));
+        var stream = await StreamDialer.ConnectAsync(StreamEndpoint.Tcp("127.0.0.1", server.Port), TimeSpan.FromSeconds(90));
         await stream.ReadExactlyAsync(new byte[18]);
         await stream.WriteAsync((byte[])[0, 0, 0, clientFlags]);
         return stream;
@@ -216,7 +216,7 @@ public sealed class TlsTests
     private static async Task<byte[]> ReadReplyAsync(Stream stream, uint type)
     {
         byte[] header = new byte[20];
-        await stream.ReadExactlyAsync(header).AsTask().WaitAsync(TimeSpan.FromSeconds(20));
+        await stream.ReadExactlyAsync(header).AsTask().WaitAsync(TimeSpan.FromSeconds(90));
         Assert.Equal(type.ToString("x8"), Convert.ToHexString(header, 12, 4).ToLowerInvariant());
         byte[] data = new byte[(header[18] << 8) + header[19]];
         await stream.ReadExactlyAsync(data);

@@ -53,7 +53,7 @@ public sealed class DirectLinuxFileBackendTests : BackendContract, IDisposable
         Assert.Contains("direct=on", error.Message, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Buffers_MayLieAnywhere()
     {
         await using var backend = await CreateAsync(1 << 20);

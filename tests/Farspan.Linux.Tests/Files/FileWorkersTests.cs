@@ -5,16 +5,16 @@ namespace Farspan.Linux.Tests.Files;
 
 public sealed class FileWorkersTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Calls_RunAtOnceUpToTheMaximum()
     {
         await using var workers = new FileWorkers(maximum: 4);
         using var all = new Barrier(4);
-        var calls = Enumerable.Range(0, 12).Select(_ => workers.RunAsync(() => Assert.True(all.SignalAndWait(TimeSpan.FromSeconds(30))), default));
+        var calls = Enumerable.Range(0, 12).Select(_ => workers.RunAsync(() => Assert.True(all.SignalAndWait(TimeSpan.FromSeconds(90))), default));
         await Task.WhenAll(calls);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ManyCalls_AllRunOnNoMoreThreadsThanAllowed()
     {
         await using var workers = new FileWorkers(maximum: 3);
@@ -35,7 +35,7 @@ public sealed class FileWorkersTests
         Assert.InRange(most, 1, 3);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Failure_ReachesWhoWaits_AndTheThreadGoesOn()
     {
         await using var workers = new FileWorkers(maximum: 1);
@@ -43,7 +43,7 @@ public sealed class FileWorkersTests
         await workers.RunAsync(() => { }, default);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task CancelledInTheQueue_DoesNotRun()
     {
         await using var workers = new FileWorkers(maximum: 1);
@@ -59,7 +59,7 @@ public sealed class FileWorkersTests
         Assert.False(ran);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Disposing_RunsWhatWasQueued_AndTakesNoMore()
     {
         var workers = new FileWorkers(maximum: 2);
@@ -72,7 +72,7 @@ public sealed class FileWorkersTests
         await workers.DisposeAsync();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task NeverUsed_IsDisposed()
         => await new FileWorkers(maximum: 2).DisposeAsync();
 

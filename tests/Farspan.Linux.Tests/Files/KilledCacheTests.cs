@@ -69,7 +69,7 @@ public sealed class KilledCacheTests : IDisposable
         Assert.NotEmpty(forgotten);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task InUseByAnotherProcess_IsRefused_AndNamesIt()
     {
         await using var writer = Start(0);

@@ -16,7 +16,7 @@ public sealed class LinuxFileHolesTests : IDisposable
 
     public void Dispose() => _directory.Dispose();
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Extents_AreDataAndHoles()
     {
         await using var backend = Create(8 << 20);
@@ -37,7 +37,7 @@ public sealed class LinuxFileHolesTests : IDisposable
             [new Extent((1 << 20) + 5, 100, ExtentKind.Data)], await ExtentList.AllAsync(backend, (1 << 20) + 5, 100, 7));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Trim_FreesBlocks()
     {
         await using var backend = Create(8 << 20);
@@ -50,7 +50,7 @@ public sealed class LinuxFileHolesTests : IDisposable
         Assert.Equal(8 << 20, new FileInfo(_directory["a"]).Length);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Zero_FreesBlocks_AndKeepAllocatedDoesNot()
     {
         await using var backend = Create(8 << 20);
@@ -63,7 +63,7 @@ public sealed class LinuxFileHolesTests : IDisposable
         Assert.InRange(await AllocatedAsync(), 0, 64 << 10);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ZeroFastOnly_IsHonouredWhereHolesCanBeHad()
     {
         await using var backend = Create(1 << 20);
@@ -77,7 +77,7 @@ public sealed class LinuxFileHolesTests : IDisposable
         Assert.NotEqual(0, buffer[501_000]);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Shortened_FailsReadsInsteadOfMakingUpZeroes()
     {
         await using var backend = Create(100_000);

@@ -49,7 +49,7 @@ public sealed class LinuxFileOpeningTests : IDisposable
     public void CharacterDevice_IsRefused(string path)
         => AssertRefused(BackendError.Invalid, "no block device", path);
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Pipe_IsRefusedWithoutBlocking()
     {
         await PeerProcess.RunOkAsync("mkfifo", [_directory["pipe"]]);
@@ -66,7 +66,7 @@ public sealed class LinuxFileOpeningTests : IDisposable
         Assert.Empty(Directory.EnumerateFileSystemEntries(_directory.Path));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Created_IsSparse()
     {
         await using (LinuxFileBackend.Open(_directory["a"], new FileBackendOptions { Length = 100L << 30 }))
@@ -78,7 +78,7 @@ public sealed class LinuxFileOpeningTests : IDisposable
         Assert.Equal("0", blocks.Trim());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task SecondUser_IsRefusedWhileOneWrites()
     {
         File.WriteAllBytes(_directory["a"], new byte[4096]);
@@ -95,7 +95,7 @@ public sealed class LinuxFileOpeningTests : IDisposable
         AssertRefused(BackendError.AccessDenied, "in use", _directory["a"]);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Lock_IsThePortableBackendsToo()
     {
         File.WriteAllBytes(_directory["a"], new byte[4096]);
@@ -105,7 +105,7 @@ public sealed class LinuxFileOpeningTests : IDisposable
             Assert.Throws<BackendException>(() => FileBackend.Open(_directory["a"]));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task RunningProgram_IsOpenedReadOnly()
     {
         // ETXTBSY: the one refusal to write that root gets as well.
@@ -119,7 +119,7 @@ public sealed class LinuxFileOpeningTests : IDisposable
         Assert.Null(backend.GetCapability<IZero>());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ManyAtOnce_OneCreatesAndTheOthersAreRefused()
     {
         for (int round = 0; round < 20; round++)
@@ -142,7 +142,7 @@ public sealed class LinuxFileOpeningTests : IDisposable
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Created_IsNeverFoundHalfMade()
     {
         var looking = new FileBackendOptions { ReadOnly = true, Lock = false };
@@ -170,7 +170,7 @@ public sealed class LinuxFileOpeningTests : IDisposable
         Assert.Equal(200, Directory.EnumerateFileSystemEntries(_directory.Path).Count());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task CreatedInTheCurrentDirectoryOrThroughALink_IsThere()
     {
         Directory.CreateDirectory(_directory["real/inner"]);

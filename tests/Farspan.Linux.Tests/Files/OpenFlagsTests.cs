@@ -7,7 +7,7 @@ namespace Farspan.Linux.Tests.Files;
 public sealed class OpenFlagsTests
 {
     // As the kernel's headers for each processor have them, in octal.
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(Architecture.X64, "40000", "200000")]
     [InlineData(Architecture.Arm64, "200000", "40000")]
     [InlineData(Architecture.Ppc64le, "400000", "40000")]
@@ -17,7 +17,7 @@ public sealed class OpenFlagsTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public Task ProcessorWithoutKnownFlags_IsRefused()
     {
         Assert.Throws<PlatformNotSupportedException>(() => Libc.OpenFlags(Architecture.Wasm));

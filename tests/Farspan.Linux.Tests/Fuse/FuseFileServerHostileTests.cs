@@ -35,7 +35,7 @@ public sealed class FuseFileServerHostileTests
         }
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(0, 0)]
     [InlineData(39, 39)]
     [InlineData(40, 41)]

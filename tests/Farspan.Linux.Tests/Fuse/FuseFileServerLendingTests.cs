@@ -6,7 +6,7 @@ namespace Farspan.Linux.Tests.Fuse;
 
 public sealed class FuseFileServerLendingTests
 {
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public Task LentPieces_AreSentInOrder_AndGivenBackOnce()
     {
         var lender = new Lender(refuseFrom: int.MaxValue);
@@ -18,7 +18,7 @@ public sealed class FuseFileServerLendingTests
         return Task.CompletedTask;
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(0, 50)]
     [InlineData(20, 50)]
     [InlineData(int.MaxValue, 900)]
@@ -40,7 +40,7 @@ public sealed class FuseFileServerLendingTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task RequestsThatCompleteAtOnce_AllocateNothing()
     {
         await using var memory = new MemoryBackend(1 << 20);

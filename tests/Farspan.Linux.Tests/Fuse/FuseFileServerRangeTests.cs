@@ -10,7 +10,7 @@ public sealed class FuseFileServerRangeTests
     private const int Length = 1 << 20;
     private const uint Punch = FuseProtocol.FALLOC_FL_PUNCH_HOLE | FuseProtocol.FALLOC_FL_KEEP_SIZE;
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(Punch)]
     [InlineData(FuseProtocol.FALLOC_FL_ZERO_RANGE)]
     [InlineData(FuseProtocol.FALLOC_FL_ZERO_RANGE | FuseProtocol.FALLOC_FL_KEEP_SIZE)]
@@ -27,7 +27,7 @@ public sealed class FuseFileServerRangeTests
         Assert.True(rig.Writes.IsDirty);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Punch_AcrossTheEnd_StopsThere_AndBehindItDoesNothing()
     {
         await using var memory = new MemoryBackend(Length);
@@ -42,7 +42,7 @@ public sealed class FuseFileServerRangeTests
         Assert.Equal(Errno.Ok, rig.Channel.LastError);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(0, Length, 0u, 0)]
     [InlineData(0, Length, FuseProtocol.FALLOC_FL_KEEP_SIZE, 0)]
     [InlineData(1, Length, 0u, 28)]
@@ -56,7 +56,7 @@ public sealed class FuseFileServerRangeTests
         Assert.Equal(-errno, rig.Channel.LastHeader.error);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public Task Punch_OnABackendThatCannotZero_IsNotSupported()
     {
         using var rig = new ServerRig(new ScriptedBackend(Length));
@@ -65,7 +65,7 @@ public sealed class FuseFileServerRangeTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Seek_FindsDataAndHoles()
     {
         using var rig = new ServerRig(new ScriptedBackend(3 * Length) { Powers = [new Islands(Length)] });
@@ -78,7 +78,7 @@ public sealed class FuseFileServerRangeTests
         Assert.Equal(-(int)Errno.EINVAL, await SeekAsync(rig, 0, 0));
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Seek_WhileSomebodyMayHoldItMapped_TakesAllForData()
     {
         using var rig = new ServerRig(new ScriptedBackend(3 * Length) { Powers = [new Islands(Length)] });
@@ -90,7 +90,7 @@ public sealed class FuseFileServerRangeTests
         Assert.Equal(Length, await SeekAsync(rig, 0, FuseProtocol.SEEK_DATA));
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Seek_WithoutExtents_TakesAllForData()
     {
         using var rig = new ServerRig(new ScriptedBackend(Length));

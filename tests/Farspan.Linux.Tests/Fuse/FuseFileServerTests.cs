@@ -10,7 +10,7 @@ public sealed class FuseFileServerTests
 {
     private const int Length = 10_000;
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Init_OfTheUsualKernel_GrantsOnlyWhatIsOfferedAndWanted()
     {
         using var rig = new ServerRig(new ScriptedBackend(Length));
@@ -24,7 +24,7 @@ public sealed class FuseFileServerTests
         await rig.Server.Ready;
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Init_OfAnOldKernel_IsRefusedWithItsVersion()
     {
         using var rig = new ServerRig(new ScriptedBackend(Length));
@@ -34,7 +34,7 @@ public sealed class FuseFileServerTests
         Assert.Contains("7.26", error.Message, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public Task Init_OfANewerMajorVersion_IsAnsweredWithOurs()
     {
         using var rig = new ServerRig(new ScriptedBackend(Length));
@@ -44,7 +44,7 @@ public sealed class FuseFileServerTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Read_AcrossTheEnd_IsClipped()
     {
         await using var memory = new MemoryBackend(Length);
@@ -58,7 +58,7 @@ public sealed class FuseFileServerTests
         Assert.Empty(rig.Channel.LastPayload);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Write_AcrossTheEnd_IsShort_AndBehindItHasNoSpace()
     {
         await using var memory = new MemoryBackend(Length);
@@ -72,7 +72,7 @@ public sealed class FuseFileServerTests
         Assert.Equal(Errno.ENOSPC, rig.Channel.LastError);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public Task Write_WithLessDataThanItSays_IsInvalid()
     {
         var backend = new ScriptedBackend(Length) { Write = static (_, _, _) => throw new InvalidOperationException("must not be called") };
@@ -82,7 +82,7 @@ public sealed class FuseFileServerTests
         return Task.CompletedTask;
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(BackendError.InputOutput, 5)]
     [InlineData(BackendError.NoSpace, 28)]
     [InlineData(BackendError.ReadOnly, 30)]
@@ -106,7 +106,7 @@ public sealed class FuseFileServerTests
         Assert.Equal(-errno, rig.Channel.LastHeader.error);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ForeignException_BecomesAnIoError_AndServiceGoesOn()
     {
         var backend = new ScriptedBackend(Length) { Write = static (_, _, _) => throw new InvalidOperationException("a bug") };
@@ -118,7 +118,7 @@ public sealed class FuseFileServerTests
         await Task.CompletedTask;
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task SlowRead_IsAnsweredFromItsCompletion_WithTheBytes()
     {
         var later = new TaskCompletionSource();
@@ -139,7 +139,7 @@ public sealed class FuseFileServerTests
         Assert.Equal(101ul, rig.Channel.LastHeader.unique);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Cancel_OfAWaitingRequest_AnswersInterrupted_AndTheNextRequestIsNotCancelled()
     {
         var seen = new List<CancellationToken>();
@@ -168,7 +168,7 @@ public sealed class FuseFileServerTests
         Assert.False(seen[1].IsCancellationRequested);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Interrupt_ThatComesBeforeTheOperationWaits_CancelsItWhenItDoes()
     {
         ServerRig? rig = null;
@@ -189,7 +189,7 @@ public sealed class FuseFileServerTests
         }
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(true, 0)]
     [InlineData(false, 1)]
     public Task Interrupt_OfARequestThatIsNotKnown_IsAskedForAgain(bool isKnown, int replies)
@@ -208,7 +208,7 @@ public sealed class FuseFileServerTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public Task ReadLongerThanTheBuffer_IsAnError_NotAShortAnswer()
     {
         using var rig = new ServerRig(new ScriptedBackend(4 << 20));
@@ -217,7 +217,7 @@ public sealed class FuseFileServerTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public Task SizeOfZero_IsPretendedOnce_ForAThreadThatOpens_AndRefusedOtherwise()
     {
         using var rig = new ServerRig(new ScriptedBackend(Length));
@@ -239,7 +239,7 @@ public sealed class FuseFileServerTests
         }
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public Task ReadOnly_RefusesEveryChange()
     {
         using var rig = new ServerRig(new ScriptedBackend(Length), s => s with { IsReadOnly = true });
@@ -256,7 +256,7 @@ public sealed class FuseFileServerTests
         return Task.CompletedTask;
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(Length, true, true, 0)]
     [InlineData(0, false, true, 0)]
     [InlineData(0, false, false, 1)]
@@ -276,7 +276,7 @@ public sealed class FuseFileServerTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public Task Attributes_SetBefore_AreShownAfterwards()
     {
         using var rig = new ServerRig(new ScriptedBackend(Length));
@@ -288,7 +288,7 @@ public sealed class FuseFileServerTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Flush_ClearsWhatWasWrittenBeforeIt_AndNothingWrittenMeanwhile()
     {
         var later = new TaskCompletionSource();
@@ -305,7 +305,7 @@ public sealed class FuseFileServerTests
         Assert.False(rig.Writes.IsDirty);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public Task FailedWriteOfThePageCache_IsRemembered()
     {
         using var rig = new ServerRig(new ScriptedBackend(Length) { Write = static (_, _, _) => throw new BackendException(BackendError.NoSpace, "full") });

@@ -14,7 +14,7 @@ public sealed class FuseMountOptionsTests
         new FuseMountOptions { ReadAhead = -1 }, new FuseMountOptions { MountTimeout = TimeSpan.Zero }, new FuseMountOptions { CloseTimeout = TimeSpan.Zero },
         new FuseMountOptions { BusyTimeout = TimeSpan.FromSeconds(-1) });
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Wrong))]
     public Task Options_OutOfBounds_AreRefused(FuseMountOptions options)
     {
@@ -22,7 +22,7 @@ public sealed class FuseMountOptionsTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public Task Options_AsTheyStand_AreAccepted()
     {
         new FuseMountOptions().Validate();

@@ -5,7 +5,7 @@ namespace Farspan.Linux.Tests.Fuse;
 
 public sealed class MountInfoTests
 {
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public Task Line_WithOptionalFields_IsParsed()
     {
         var info = MountInfo.TryParse("36 35 0:45 / /mnt/a rw,noatime shared:1 master:7 - fuse.farspan nbd://host rw,user_id=0");
@@ -13,7 +13,7 @@ public sealed class MountInfoTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public Task MountPoint_WithSpacesAndOtherLetters_IsUnescaped()
     {
         var info = MountInfo.TryParse(@"1 2 0:3 / /mnt/a\040b\011c\134d\012é rw - tmpfs x\040y rw");
@@ -22,7 +22,7 @@ public sealed class MountInfoTests
         return Task.CompletedTask;
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("")]
     [InlineData("1 2 3")]
     [InlineData("x 2 0:3 / /a rw - tmpfs t rw")]
@@ -34,7 +34,7 @@ public sealed class MountInfoTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public Task Find_WithMountsUponEachOther_GivesTheUppermost()
     {
         string[] lines = ["1 0 0:1 / /a rw - tmpfs one rw", "4 3 0:2 / /a rw - tmpfs two rw", "3 1 0:3 / /a rw - fuse.farspan three rw", "5 4 0:4 / /a/b rw - tmpfs four rw"];

@@ -52,7 +52,7 @@ public sealed class ClientHandshakeTests
         ["block information too short"] = [.. Decent[..6], ServerBytes.Reply(NbdOption.Go, NbdOptionReply.Info, [0, 3, .. new byte[11]])],
     };
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Lies))]
     public async Task Lie_IsAProtocolError(string lie)
     {
@@ -61,7 +61,7 @@ public sealed class ClientHandshakeTests
         Assert.Equal(BackendError.Protocol, error.Error);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task DecentServer_IsUnderstood_AndNothingIsReadBeyond()
     {
         await Task.Yield();
@@ -77,7 +77,7 @@ public sealed class ClientHandshakeTests
     }
 
     /// <summary>The reference's client sends option headers with a length of 0 before the data, and so works with its own server only.</summary>
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Options_CarryTheLengthOfTheirData()
     {
         await Task.Yield();
@@ -100,7 +100,7 @@ public sealed class ClientHandshakeTests
         Assert.Equal([NbdOption.ExtendedHeaders, NbdOption.StructuredReply, NbdOption.SetMetaContext, NbdOption.Go], options);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ServerWithoutGo_IsEnteredByName()
     {
         await Task.Yield();
@@ -122,7 +122,7 @@ public sealed class ClientHandshakeTests
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task PlainNewstyle_IsEnteredByName()
     {
         await Task.Yield();
@@ -133,7 +133,7 @@ public sealed class ClientHandshakeTests
         Assert.False(export.StructuredReplies);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task OldStyle_IsEntered_AndHasNoNamesAndNoTls()
     {
         await Task.Yield();
@@ -149,7 +149,7 @@ public sealed class ClientHandshakeTests
         Assert.Equal(BackendError.AccessDenied, Assert.Throws<BackendException>(() => Enter([greeting], Plain with { Tls = new() })).Error);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task FlagsWithoutHasFlags_MeanNothing()
     {
         await Task.Yield();
@@ -157,7 +157,7 @@ public sealed class ClientHandshakeTests
         Assert.Equal(NbdTransmissionFlags.None, export.Flags);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData((uint)NbdOptionReply.ErrorUnknown, BackendError.NotFound, "no such export")]
     [InlineData((uint)NbdOptionReply.ErrorPolicy, BackendError.AccessDenied, "policy")]
     [InlineData((uint)NbdOptionReply.ErrorTlsRequired, BackendError.AccessDenied, "nbds://")]
@@ -174,7 +174,7 @@ public sealed class ClientHandshakeTests
     }
 
     /// <summary>CVE-2019-14842: a client that was asked for TLS and went on without it.</summary>
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task TlsAskedFor_IsNeverGivenUp()
     {
         await Task.Yield();
@@ -197,7 +197,7 @@ public sealed class ClientHandshakeTests
     }
 
     /// <summary>Bytes that somebody on the way put behind the plain answer to STARTTLS must not count as said under TLS.</summary>
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task BytesBehindTheAnswerToStartTls_AreTakenForTls()
     {
         await Task.Yield();
@@ -207,7 +207,7 @@ public sealed class ClientHandshakeTests
         Assert.Contains("TLS", error.Message, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task EndlessAnswers_AreCutOff()
     {
         await Task.Yield();
@@ -216,7 +216,7 @@ public sealed class ClientHandshakeTests
         Assert.Equal(BackendError.Protocol, Assert.Throws<BackendException>(() => Enter([.. Decent[..5], endless])).Error);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ServerThatStopsAtAnyByte_IsALostConnection()
     {
         await Task.Yield();

@@ -5,7 +5,7 @@ namespace Farspan.Nbd.Tests.Client;
 
 public sealed class LostRangesTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task RandomUse_KnowsEveryByte()
     {
         await Task.Yield();

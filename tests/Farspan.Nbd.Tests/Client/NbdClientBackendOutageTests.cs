@@ -11,7 +11,7 @@ namespace Farspan.Nbd.Tests.Client;
 /// <summary>What the background of a client does while a server is away, dies again and again, refuses, or does not answer at all.</summary>
 public sealed class NbdClientBackendOutageTests
 {
-    private const int TimeLimit = 60_000;
+    private const int TimeLimit = 120_000;
     private const int Size = 256 << 10;
 
     private static readonly byte[] Data = BackendModel.Bytes(1, 1000);

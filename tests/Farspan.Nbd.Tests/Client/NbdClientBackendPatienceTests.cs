@@ -13,7 +13,7 @@ namespace Farspan.Nbd.Tests.Client;
 /// </summary>
 public sealed class NbdClientBackendPatienceTests
 {
-    private const int TimeLimit = 60_000;
+    private const int TimeLimit = 120_000;
 
     private readonly VirtualTimeProvider _clock = new();
 

@@ -12,7 +12,7 @@ public sealed class NbdClientStateMapTests
 {
     private const int Size = 1 << 20;
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Maps_AreToldAsTheBackendTellsThem_AndAllocationBesideThem()
     {
         await using var backend = new MappedBackend(
@@ -31,7 +31,7 @@ public sealed class NbdClientStateMapTests
         await Assert.ThrowsAsync<ArgumentException>(async () => await ListAsync(maps, "other", 0, 1, 1));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(true, false)]
     [InlineData(false, true)]
     public async Task WithoutAskingOrWithoutMaps_ThereAreNone(bool hasMaps, bool asks)

@@ -6,7 +6,7 @@ namespace Farspan.Nbd.Tests.Client;
 
 public sealed class ReplayPlanTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Pieces_DoNotOverlap_AndHoldTheLastBytes()
     {
         await Task.Yield();

@@ -82,7 +82,7 @@ public sealed class ReplyReaderTests
         ["extended form that was not agreed"] = [ServerBytes.Chunk(Cookie, NbdChunkType.BlockStatusExtended, new byte[24])],
     };
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(ReadLies))]
     public async Task LieAboutARead_IsAProtocolError(string lie)
     {
@@ -90,7 +90,7 @@ public sealed class ReplyReaderTests
         AssertLie(LiesAboutReads[lie], NbdCommand.Read);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(StatusLies))]
     public async Task LieAboutAStatus_IsAProtocolError(string lie)
     {
@@ -98,7 +98,7 @@ public sealed class ReplyReaderTests
         AssertLie(LiesAboutStatus[lie], NbdCommand.BlockStatus);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task DataForAWrite_IsAProtocolError()
     {
         await Task.Yield();
@@ -106,7 +106,7 @@ public sealed class ReplyReaderTests
         AssertLie([ServerBytes.HoleChunk(Cookie, Offset, 10)], NbdCommand.Flush);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ChunksInAnyOrder_MakeTheRead()
     {
         await Task.Yield();
@@ -143,7 +143,7 @@ public sealed class ReplyReaderTests
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ErrorThenData_StaysAnError()
     {
         await Task.Yield();
@@ -154,7 +154,7 @@ public sealed class ReplyReaderTests
         Assert.Contains("short of memory", slot.ErrorText, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task DataThenError_StaysAnError_AndTheFirstErrorCounts()
     {
         await Task.Yield();
@@ -170,7 +170,7 @@ public sealed class ReplyReaderTests
         Assert.Equal(NbdErrno.NoSpc, Assert.Single(target.Finished).Error);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task UnknownErrorChunk_IsAnError()
     {
         await Task.Yield();
@@ -179,7 +179,7 @@ public sealed class ReplyReaderTests
         Assert.Equal(NbdErrno.NoSpc, Assert.Single(target.Finished).Error);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task SimpleErrorToARead_IsTakenWhereStructuredRepliesWereAgreed()
     {
         await Task.Yield();
@@ -188,7 +188,7 @@ public sealed class ReplyReaderTests
         Assert.Equal(NbdErrno.Inval, Assert.Single(target.Finished).Error);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Status_IsJoinedCutAndLimited()
     {
         await Task.Yield();
@@ -201,7 +201,7 @@ public sealed class ReplyReaderTests
         Assert.Equal([new Extent(Offset, 10, ExtentKind.Data), new Extent(Offset + 10, 990, ExtentKind.Zero)], Assert.Single(target.Finished).Extents);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Status_WithNumbersOf64Bits_DoesNotOverflow()
     {
         await Task.Yield();
@@ -216,7 +216,7 @@ public sealed class ReplyReaderTests
         AssertLie([wrongCount], NbdCommand.BlockStatus, extended: true);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task WhereExtendedHeadersWereAgreed_OthersAreAProtocolError()
     {
         await Task.Yield();
@@ -227,7 +227,7 @@ public sealed class ReplyReaderTests
         AssertLie([ServerBytes.Chunk(Cookie, NbdChunkType.BlockStatus, new byte[12], extendedOffset: Offset)], NbdCommand.BlockStatus, extended: true);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task AbandonedRead_IsReadPast()
     {
         await Task.Yield();
@@ -237,7 +237,7 @@ public sealed class ReplyReaderTests
         Assert.Equal(new byte[Data.Length], target.Buffer);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task StreamThatEndsAtAnyByte_IsNoAnswer()
     {
         await Task.Yield();

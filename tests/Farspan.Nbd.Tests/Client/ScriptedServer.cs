@@ -27,7 +27,7 @@ internal sealed class ScriptedServer : IAsyncDisposable
     public NbdClientOptions Options => new()
     {
         Endpoint = _listener.Endpoint,
-        ConnectTimeout = TimeSpan.FromSeconds(20),
+        ConnectTimeout = TimeSpan.FromSeconds(90),
         RequestTimeout = TimeSpan.FromSeconds(20),
         ReconnectTimeout = TimeSpan.Zero,
         CloseTimeout = TimeSpan.FromMilliseconds(200),

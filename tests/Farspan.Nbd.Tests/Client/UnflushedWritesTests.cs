@@ -6,7 +6,7 @@ namespace Farspan.Nbd.Tests.Client;
 
 public sealed class UnflushedWritesTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task RandomUse_NeverMixesBytes_AndGivesAllRoomBack()
     {
         await Task.Yield();

@@ -13,7 +13,7 @@ public sealed class ConcurrencyTests
 {
     private const int Size = 1 << 20;
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(true)]
     [InlineData(false)]
     public async Task SlowRequest_IsOvertaken(bool overSocket)
@@ -41,7 +41,7 @@ public sealed class ConcurrencyTests
         }
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(HeaderForm.Simple, true)]
     [InlineData(HeaderForm.Structured, true)]
     [InlineData(HeaderForm.Extended, false)]
@@ -95,7 +95,7 @@ public sealed class ConcurrencyTests
         await sender;
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(true)]
     [InlineData(false)]
     public async Task ClientThatSendsWithoutReading_IsStillReceived(bool overSocket)
@@ -116,7 +116,7 @@ public sealed class ConcurrencyTests
         Assert.NotEqual(0UL, last);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task LimitOfRequests_HoldsBackTheNextOne()
     {
         var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -142,7 +142,7 @@ public sealed class ConcurrencyTests
             Assert.Equal(NbdErrno.Ok, client.ReadReply(_ => 512).Error);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task LimitOfBytes_HoldsBackTheNextOne_ButNeverTheOnlyOne()
     {
         var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -162,7 +162,7 @@ public sealed class ConcurrencyTests
         Assert.Equal(NbdErrno.Ok, client.Read(0, 32 << 20, out _));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task BytesOfTheServer_AreShared_AndOneGreedyClientDoesNotStopAnother()
     {
         var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -185,7 +185,7 @@ public sealed class ConcurrencyTests
             Assert.Equal(NbdErrno.Ok, greedy.ReadReply(_ => 1 << 20).Error);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ConnectionsOverTheLimit_AreClosedAtOnce_AndLaterOnesServed()
     {
         await using var harness = new ServerHarness(new MemoryBackend(Size), new NbdServerOptions { MaximumConnections = 2 });
@@ -200,7 +200,7 @@ public sealed class ConcurrencyTests
         harness.Connect().Go();
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(true)]
     [InlineData(false)]
     public async Task SilentClient_IsDroppedAfterTheHandshakeTimeout(bool overSocket)
@@ -227,7 +227,7 @@ public sealed class ConcurrencyTests
         Assert.Equal(NbdErrno.Ok, busy.Read(0, 512, out _));
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(true)]
     [InlineData(false)]
     public async Task ClientThatHangsWithinARequest_IsDropped(bool overSocket)
@@ -242,7 +242,7 @@ public sealed class ConcurrencyTests
         }
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(true)]
     [InlineData(false)]
     public async Task ClientThatNeverReads_IsDropped_AndHoldsNothing(bool overSocket)
@@ -257,7 +257,7 @@ public sealed class ConcurrencyTests
         Assert.Equal(0, harness.Server.OutstandingBuffers);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ClientThatReadsSlowly_IsNotDropped()
     {
         await using var backend = new ScriptedBackend(8 << 20);
@@ -279,7 +279,7 @@ public sealed class ConcurrencyTests
         Assert.Equal(NbdErrno.Ok, client.Read(0, 512, out _));
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task IdleClient_IsDroppedOnlyWhereAskedFor()
     {
         await using var harness = new ServerHarness(
@@ -294,7 +294,7 @@ public sealed class ConcurrencyTests
         Assert.Equal(NbdErrno.Ok, idle.Read(0, 512, out _));
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(true)]
     [InlineData(false)]
     public async Task Disc_AnswersWhatIsInFlightFirst(bool overSocket)
@@ -314,7 +314,7 @@ public sealed class ConcurrencyTests
         Assert.Equal(["write 0+4", "flush 0+0"], backend.Calls);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(true)]
     [InlineData(false)]
     public async Task LostClient_CancelsWhatItAskedFor_AndItsWritesAreFlushed(bool overSocket)
@@ -348,7 +348,7 @@ public sealed class ConcurrencyTests
         Assert.Equal("flush 0+0", backend.Calls.Last());
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Stopping_AnswersWhatIsInFlight_AndRefusesTheRest()
     {
         var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -373,7 +373,7 @@ public sealed class ConcurrencyTests
         Assert.Throws<InvalidOperationException>(() => harness.Connect());
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Stopping_DoesNotWaitForever()
     {
         await using var backend = new ScriptedBackend(Size)
@@ -389,7 +389,7 @@ public sealed class ConcurrencyTests
         client.AssertClosed();
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Stopping_Cancelled_ClosesAtOnce()
     {
         var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -403,7 +403,7 @@ public sealed class ConcurrencyTests
         client.AssertClosed();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ManyClients_ComingAndGoing_LeaveNothingBehind()
     {
         await using var backend = new ScriptedBackend(Size) { Before = async (_, _, _, _) => await Task.Yield() };

@@ -10,7 +10,7 @@ public sealed class LastFlushTests
 {
     private const int Size = 1 << 20;
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(true)]
     [InlineData(false)]
     public async Task AfterAFlushThatSucceeded_NoneFollows(bool later)
@@ -27,7 +27,7 @@ public sealed class LastFlushTests
         Assert.Equal(["write 0+1", "flush 0+0"], backend.Calls);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(true)]
     [InlineData(false)]
     public async Task AfterAFlushThatFailed_OneFollows(bool later)
@@ -53,7 +53,7 @@ public sealed class LastFlushTests
         Assert.Equal(["write 0+1", "flush 0+0", "flush 0+0"], backend.Calls);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task AfterAFlushThatOvertookAWrite_OneFollows()
     {
         var gate = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -73,7 +73,7 @@ public sealed class LastFlushTests
         Assert.Equal(["write 0+1", "flush 0+0", "flush 0+0"], backend.Calls);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task StoreThatNeverAnswers_DoesNotKeepTheConnection()
     {
         await using var backend = new ScriptedBackend(Size)

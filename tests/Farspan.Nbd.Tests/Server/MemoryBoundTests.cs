@@ -9,7 +9,7 @@ namespace Farspan.Nbd.Tests.Server;
 /// <summary>What clients can make the server hold.</summary>
 public sealed class MemoryBoundTests
 {
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(HeaderForm.Structured)]
     [InlineData(HeaderForm.Extended)]
     public async Task SmallSlowWrites_HoldTheirOwnBytes_AndWaitWhereTheServerHasNoMore(HeaderForm form)
@@ -52,7 +52,7 @@ public sealed class MemoryBoundTests
         Assert.InRange(most, 0, 4096);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task BlockStatusReplies_ThatAreNotTaken_Count()
     {
         await using var backend = new ScriptedBackend(4096, typeof(IExtentSource))

@@ -16,7 +16,7 @@ public sealed class OptionPhaseTests
         new() { Name = "two", Backend = new MemoryBackend(2 << 20), ReadOnly = true },
     ];
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Greeting_IsTheFirstBytes()
     {
         await using var harness = new ServerHarness(TwoExports());
@@ -24,7 +24,7 @@ public sealed class OptionPhaseTests
         Assert.Equal("4E42444D4147494349484156454F50540003", Convert.ToHexString(client.Receive(18)));
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(4u)]
     [InlineData(0x80000000u)]
     public async Task ClientFlagNotOffered_ClosesTheConnection(uint flags)
@@ -35,7 +35,7 @@ public sealed class OptionPhaseTests
         client.AssertClosed();
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task List_GivesOneReplyPerExport()
     {
         await using var harness = new ServerHarness(TwoExports());
@@ -53,7 +53,7 @@ public sealed class OptionPhaseTests
         Assert.Equal(NbdOptionReply.Ack, client.ReadOptionReply(NbdOption.List).Type);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task List_OfThousandsOfExports_WithTheLongestNames_GivesThemAll()
     {
         await using var backend = new MemoryBackend(1 << 20);
@@ -73,7 +73,7 @@ public sealed class OptionPhaseTests
         Assert.Throws<ArgumentException>(() => new NbdServer([new NbdExport { Name = new string('n', 4097), Backend = backend }]));
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task MaximumOfBlockSizes_IsAMultipleOfTheMinimum()
     {
         await using var backend = new ScriptedBackend(1 << 20, typeof(IBlockSizes)) { BlockSizes = new BlockSizes(4096, 65536, 1 << 20) };
@@ -84,7 +84,7 @@ public sealed class OptionPhaseTests
         Assert.Equal(new BlockSizeInfo(4096, 65536, 2 << 20), sizes);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData((uint)NbdOption.List)]
     [InlineData((uint)NbdOption.StartTls)]
     [InlineData((uint)NbdOption.StructuredReply)]
@@ -98,7 +98,7 @@ public sealed class OptionPhaseTests
         Assert.Equal(NbdOptionReply.Ack, client.Option(NbdOption.StructuredReply));
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(0u)]
     [InlineData(4u)]
     [InlineData(12u)]
@@ -113,7 +113,7 @@ public sealed class OptionPhaseTests
         Assert.Equal(NbdOptionReply.Ack, client.Option(NbdOption.StructuredReply));
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task KnownOption_TooLong_IsTooBig_AndMuchTooLong_ClosesWithoutReadingIt()
     {
         await using var harness = new ServerHarness(TwoExports());
@@ -126,7 +126,7 @@ public sealed class OptionPhaseTests
         client.AssertClosed();
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(false)]
     [InlineData(true)]
     public async Task Abort_IsAcknowledged_ThenClosed(bool withData)
@@ -138,7 +138,7 @@ public sealed class OptionPhaseTests
         client.AssertClosed();
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(true)]
     [InlineData(false)]
     public async Task ExportName_GivesSizeAndFlags_AndZeroesUnlessAgreed(bool noZeroes)
@@ -156,7 +156,7 @@ public sealed class OptionPhaseTests
         Assert.Equal(new byte[512], data);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ExportName_Unknown_ClosesTheConnection()
     {
         await using var harness = new ServerHarness(TwoExports());
@@ -166,7 +166,7 @@ public sealed class OptionPhaseTests
         client.AssertClosed();
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ExportName_LongerThanAnyName_ClosesBeforeItsBytesAreTaken()
     {
         await using var harness = new ServerHarness(TwoExports());
@@ -178,7 +178,7 @@ public sealed class OptionPhaseTests
         client.AssertClosed();
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(NbdOption.Info, "", 1UL << 20)]
     [InlineData(NbdOption.Info, "two", 2UL << 20)]
     [InlineData(NbdOption.Go, "one", 1UL << 20)]
@@ -197,7 +197,7 @@ public sealed class OptionPhaseTests
         Assert.Equal(new BlockSizeInfo(1, 4096, 64 << 20), sizes);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Info_AskedForNothing_GivesTheExportOnly()
     {
         await using var harness = new ServerHarness(TwoExports());
@@ -207,7 +207,7 @@ public sealed class OptionPhaseTests
         Assert.Equal((NbdOptionReply.Ack, NbdInfo.Export), (last, Assert.Single(infos).Key));
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task GoToAMissingExport_AfterInfoOfAnother_ServesNothing()
     {
         await using var harness = new ServerHarness(TwoExports());
@@ -219,7 +219,7 @@ public sealed class OptionPhaseTests
         Assert.Equal(NbdOptionReply.Ack, client.InfoOrGo(NbdOption.Go, "two").Last);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("")]
     [InlineData("000000")]
     [InlineData("00000000")]
@@ -239,7 +239,7 @@ public sealed class OptionPhaseTests
         Assert.Equal(NbdOptionReply.Ack, client.InfoOrGo(NbdOption.Go, "one").Last);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("6f6e6500")]
     [InlineData("ff")]
     [InlineData("c3")]
@@ -254,7 +254,7 @@ public sealed class OptionPhaseTests
         Assert.Equal(NbdOptionReply.ErrorUnknown, client.Option(NbdOption.Info, data));
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task UnusualBlockSizes_MustBeAskedForBeforeGo()
     {
         await using var backend = new ScriptedBackend(1 << 20, typeof(IBlockSizes)) { BlockSizes = new BlockSizes(512, 65536, 1 << 20) };
@@ -269,7 +269,7 @@ public sealed class OptionPhaseTests
         Assert.Equal(NbdErrno.Ok, client.Read(512, 512, out _));
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task MetaContext_BeforeStructuredReplies_IsInvalid()
     {
         await using var harness = new ServerHarness(TwoExports());
@@ -279,7 +279,7 @@ public sealed class OptionPhaseTests
         Assert.Equal(NbdOptionReply.ErrorInvalid, client.Option(NbdOption.ListMetaContext, ScriptedClient.ContextData("one")));
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(NbdOption.ListMetaContext, new string[0], true)]
     [InlineData(NbdOption.ListMetaContext, new[] { "base:" }, true)]
     [InlineData(NbdOption.ListMetaContext, new[] { "x-other:", "base:allocation" }, true)]
@@ -307,7 +307,7 @@ public sealed class OptionPhaseTests
         Assert.Equal(NbdOptionReply.Ack, client.ReadOptionReply((NbdOption)option).Type);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("one", NbdErrno.Ok)]
     [InlineData("two", NbdErrno.Inval)]
     public async Task SelectedContext_CountsForItsExportOnly(string chosen, object expected)
@@ -319,7 +319,7 @@ public sealed class OptionPhaseTests
         Assert.Equal((NbdErrno)expected, client.Request(NbdCommand.BlockStatus, 0, 4096).Error);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task SelectedContext_IsForgottenByAFailedSelection()
     {
         await using var harness = new ServerHarness(TwoExports());
@@ -333,7 +333,7 @@ public sealed class OptionPhaseTests
         }
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task MetaContext_WithFalseLengths_IsInvalid()
     {
         await using var harness = new ServerHarness(TwoExports());
@@ -348,7 +348,7 @@ public sealed class OptionPhaseTests
         Assert.Equal(NbdOptionReply.ErrorInvalid, client.Option(NbdOption.SetMetaContext, valid));
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task StructuredReply_AfterExtendedHeaders_IsRefused_AndTheyStay()
     {
         await using var harness = new ServerHarness(TwoExports());
@@ -361,7 +361,7 @@ public sealed class OptionPhaseTests
         client.AssertClosed();
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task StartTls_WithoutTls_IsAgainstThePolicy()
     {
         await using var harness = new ServerHarness(TwoExports());
@@ -371,7 +371,7 @@ public sealed class OptionPhaseTests
         Assert.Equal(NbdOptionReply.Ack, client.InfoOrGo(NbdOption.Go, "one").Last);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task MoreOptionsThanAllowed_CloseTheConnection()
     {
         await using var harness = new ServerHarness(TwoExports(), new NbdServerOptions { MaximumOptions = 5 });
@@ -382,7 +382,7 @@ public sealed class OptionPhaseTests
         client.AssertClosed();
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("0000000000000000 00000007 00000000")]
     [InlineData("49484156454f5055 00000007 00000000")]
     public async Task WrongOptionMagic_ClosesTheConnection(string hex)
@@ -394,7 +394,7 @@ public sealed class OptionPhaseTests
         client.AssertClosed();
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ManyInfosThenGo_ServeTheLastOne()
     {
         await using var harness = new ServerHarness(TwoExports());
@@ -412,7 +412,7 @@ public sealed class OptionPhaseTests
         Assert.Equal(NbdErrno.Ok, client.Read((2 << 20) - 1, 1, out _));
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Backend_IsNotTouchedBeforeTransmission()
     {
         await using var backend = new ScriptedBackend(4096);
@@ -424,7 +424,7 @@ public sealed class OptionPhaseTests
         Assert.Empty(backend.Calls);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Flags_TellWhatTheBackendCan()
     {
         var all = NbdTransmissionFlags.HasFlags | NbdTransmissionFlags.SendFlush | NbdTransmissionFlags.SendFua | NbdTransmissionFlags.SendCache;
@@ -447,7 +447,7 @@ public sealed class OptionPhaseTests
         }
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task PayloadFilter_IsOfferedOnlyWithExtendedHeadersAndAContext()
     {
         await using var harness = new ServerHarness(new MemoryBackend(4096));

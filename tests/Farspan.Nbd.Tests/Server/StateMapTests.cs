@@ -20,7 +20,7 @@ public sealed class StateMapTests
         { HeaderForm.Structured, false }, { HeaderForm.Structured, true }, { HeaderForm.Extended, false }, { HeaderForm.Extended, true },
     };
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(new string[0], new[] { Allocation, Local, Dirty })]
     [InlineData(new[] { "x-farspan:" }, new[] { Local, Dirty })]
     [InlineData(new[] { "base:" }, new[] { Allocation })]
@@ -36,7 +36,7 @@ public sealed class StateMapTests
         Assert.Equal(expected, Contexts(client, NbdOption.ListMetaContext, queries).Select(context => context.Name));
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(new[] { Dirty, Allocation }, new[] { Allocation, Dirty })]
     [InlineData(new[] { "x-farspan:" }, new string[0])]
     [InlineData(new[] { "x-farspan:nothing", Local }, new[] { Local })]
@@ -51,7 +51,7 @@ public sealed class StateMapTests
         Assert.Equal(contexts.Count, contexts.Select(context => context.Id).Where(id => id != 0).Distinct().Count());
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task BackendWithoutMaps_HasAllocationOnly()
     {
         await using var harness = new ServerHarness(new MemoryBackend(Size));
@@ -62,7 +62,7 @@ public sealed class StateMapTests
         Assert.Empty(Contexts(client, NbdOption.SetMetaContext, Local));
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task SeveralContexts_AreToldInOneReply(HeaderForm form, bool answersLater)
     {
@@ -78,7 +78,7 @@ public sealed class StateMapTests
         Assert.Equal([(Size - 1000UL, 3UL)], told[ids[2]]);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task RequestForOne_GetsOneRunOfEach(HeaderForm form, bool answersLater)
     {
@@ -91,7 +91,7 @@ public sealed class StateMapTests
         Assert.Equal([(Size / 4UL, 0UL)], reply.Contexts[1].Runs);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(new[] { 1 }, NbdErrno.Ok)]
     [InlineData(new[] { 1, 0 }, NbdErrno.Ok)]
     [InlineData(new[] { 1, 1 }, NbdErrno.Inval)]
@@ -109,7 +109,7 @@ public sealed class StateMapTests
             Assert.Equal(picks.Select(pick => ids[pick]).Order(), reply.Contexts.Select(context => context.Context));
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task ManyRuns_AreCutSoThatAllContextsTogetherAreNoMoreThanOne(HeaderForm form, bool answersLater)
     {
@@ -122,7 +122,7 @@ public sealed class StateMapTests
         Assert.All(reply.Contexts, context => Assert.Equal(Replies.LargestExtentCount / 2, context.Runs.Count));
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task MapThatFailsOrLies_IsAnError_AndTheConnectionGoesOn(HeaderForm form, bool answersLater)
     {
@@ -159,7 +159,7 @@ public sealed class StateMapTests
         Assert.Throws<ArgumentException>(() => new ServedExport(new NbdExport { Backend = backend }, 1 << 20));
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Reply_Compact_HasItsBytes()
     {
         await using var harness = new ServerHarness(Mapped());
@@ -170,7 +170,7 @@ public sealed class StateMapTests
         AssertBytes(client, "668e33ef 0001 0005 000000000000abcd 00000014 00000002 00080000 00000000 00080000 00000001");
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Reply_Extended_HasItsBytes()
     {
         await using var harness = new ServerHarness(Mapped());

@@ -23,7 +23,7 @@ public sealed class TransmissionPhaseTests
         return forms;
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task WhatIsWritten_IsRead(HeaderForm form, bool overSocket)
     {
@@ -47,7 +47,7 @@ public sealed class TransmissionPhaseTests
         Assert.True(model.AsSpan().SequenceEqual(all));
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task WhatIsWritten_IsRead_WhereTheBackendAnswersLater(HeaderForm form, bool overSocket)
     {
@@ -66,7 +66,7 @@ public sealed class TransmissionPhaseTests
         }
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task RangePastTheEnd_HasItsErrno_AndTheConnectionGoesOn(HeaderForm form, bool overSocket)
     {
@@ -87,7 +87,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(NbdErrno.Ok, client.Read(Size - 1, 1, out _));
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task EmptyRange_Succeeds_ExceptForBlockStatus(HeaderForm form, bool overSocket)
     {
@@ -103,7 +103,7 @@ public sealed class TransmissionPhaseTests
         }
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task ReadOnlyExport_RefusesWrites_WithPerm(HeaderForm form, bool overSocket)
     {
@@ -119,7 +119,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(NbdErrno.Ok, client.Read(0, 4096, out _));
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task UnknownFlags_AndCommands_AreInvalid(HeaderForm form, bool overSocket)
     {
@@ -146,7 +146,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(NbdErrno.Ok, client.Read(0, 512, out _));
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task WhatIsNotOffered_IsInvalid(HeaderForm form, bool overSocket)
     {
@@ -160,7 +160,7 @@ public sealed class TransmissionPhaseTests
         Assert.Empty(backend.Calls);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(1UL, 0u)]
     [InlineData(0UL, 1u)]
     public async Task Flush_WithARange_IsInvalid(ulong offset, uint length)
@@ -171,7 +171,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(NbdErrno.Inval, client.Request(NbdCommand.Flush, offset, length).Error);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(BackendError.InputOutput, 5u)]
     [InlineData(BackendError.NoSpace, 28u)]
     [InlineData(BackendError.ReadOnly, 1u)]
@@ -223,7 +223,7 @@ public sealed class TransmissionPhaseTests
         }
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task ReadThatFails_SendsNoData(HeaderForm form, bool overSocket)
     {
@@ -245,7 +245,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(NbdErrno.Ok, client.Read(0, 2 << 20, out _));
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task UnexpectedException_IsAnIoError_ThatTellsNothing()
     {
         await using var backend = new ScriptedBackend(Size) { Before = (_, _, _, _) => throw new InvalidOperationException("secret") };
@@ -257,7 +257,7 @@ public sealed class TransmissionPhaseTests
         Assert.DoesNotContain("secret", reply.Message, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task LongErrorMessage_IsCutAtACharacter()
     {
         string message = new('é', 4000);
@@ -270,7 +270,7 @@ public sealed class TransmissionPhaseTests
         Assert.StartsWith(told, message, StringComparison.Ordinal);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task Fua_FlushesBeforeTheReply(HeaderForm form, bool overSocket)
     {
@@ -292,7 +292,7 @@ public sealed class TransmissionPhaseTests
             backend.Calls);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task FailedFlushOfFua_FailsTheWrite(HeaderForm form, bool overSocket)
     {
@@ -307,7 +307,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(NbdErrno.Ok, client.Write(0, new byte[512]));
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task WriteZeroes_WithoutThePower_WritesZeroes(HeaderForm form, bool overSocket)
     {
@@ -322,7 +322,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(1, backend.Bytes[(3 << 20) + 8]);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task LongEffects_KeepAll32Bits(HeaderForm form, bool overSocket)
     {
@@ -343,7 +343,7 @@ public sealed class TransmissionPhaseTests
             Assert.Equal([((ulong)length, 3UL)], client.Request(NbdCommand.BlockStatus, 1UL << 36, length).Extents);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ExtendedHeaders_Carry64BitLengths()
     {
         await using var backend = new ScriptedBackend(4096, typeof(ITrim), typeof(IZero), typeof(IExtentSource))
@@ -362,7 +362,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(NbdErrno.Inval, client.Request(NbdCommand.Read, 0, 1UL << 33).Error);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ExtendedHeaders_PayloadFlag_SaysWhatFollows()
     {
         await using var backend = new ScriptedBackend(Size);
@@ -379,7 +379,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(NbdErrno.Ok, client.Write(0, new byte[512]));
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("0000000000001000 00000001", NbdErrno.Ok)]
     [InlineData("0000000000001000 00000002", NbdErrno.Inval)]
     [InlineData("0000000000001000", NbdErrno.Inval)]
@@ -401,7 +401,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(NbdErrno.Ok, client.Read(0, 512, out _));
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(0UL)]
     [InlineData((ulong)Size)]
     [InlineData((ulong)Size + 1)]
@@ -416,7 +416,7 @@ public sealed class TransmissionPhaseTests
         Assert.Empty(backend.Calls);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task BackendThatGivesUpByItself_IsAnIoError_AndNotAServerThatStops(HeaderForm form, bool overSocket)
     {
@@ -429,7 +429,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(NbdErrno.Io, client.Request(NbdCommand.Flush, 0, 0).Error);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(NbdCommand.WriteZeroes)]
     [InlineData(NbdCommand.Cache)]
     public async Task EndlessWork_OfABackendThatAnswersAtOnce_HoldsUpNoOtherRequest_AndEndsWithItsClient(object command)
@@ -445,7 +445,7 @@ public sealed class TransmissionPhaseTests
         await harness.ClientsGoneAsync();
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(HeaderForm.Structured)]
     [InlineData(HeaderForm.Extended)]
     public async Task BlockStatus_TellsDataAndHoles(HeaderForm form)
@@ -459,7 +459,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal([(10UL, 3UL)], client.Request(NbdCommand.BlockStatus, 7, 10).Extents);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task BlockStatus_OfABackendThatCannotSay_IsData()
     {
         await using var harness = new ServerHarness(new ScriptedBackend(Size));
@@ -468,7 +468,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal([(Size, 0UL)], client.Request(NbdCommand.BlockStatus, 0, Size).Extents);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task BlockStatus_OfABackendThatLies_IsAnError()
     {
         foreach (var lie in new[] { new Extent(0, Size + 1, 0), new Extent(1, 10, 0), new Extent(0, 0, 0), new Extent(0, -5, 0) })
@@ -488,7 +488,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(NbdErrno.Io, last.Request(NbdCommand.BlockStatus, 0, Size).Error);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(HeaderForm.Structured)]
     [InlineData(HeaderForm.Extended)]
     public async Task BlockStatus_TellsOnlyWhatTheProtocolHasBitsFor(HeaderForm form)
@@ -500,7 +500,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal([(Size, 2UL)], client.Request(NbdCommand.BlockStatus, 0, Size).Extents);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task BlockStatus_OfOne_NeverGivesMore()
     {
         await using var backend = new TalkativeBackend();
@@ -511,7 +511,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(NbdErrno.Io, client.Request(NbdCommand.BlockStatus, 0, 1024, default, NbdCommandFlags.ReqOne).Error);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task BlockStatus_OfMoreExtentsThanFit_StopsEarly()
     {
         await using var backend = new ScriptedBackend(4096, typeof(IExtentSource))
@@ -527,7 +527,7 @@ public sealed class TransmissionPhaseTests
         Assert.Single(client.Request(NbdCommand.BlockStatus, 0, uint.MaxValue, default, NbdCommandFlags.ReqOne).Extents);
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(HeaderForm.Structured)]
     [InlineData(HeaderForm.Extended)]
     public async Task SparseRead_TellsHoles_UnlessUnfragmented(HeaderForm form)
@@ -547,7 +547,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal((1, 0), (empty.HoleCount, empty.DataCount));
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task SparseRead_OfABackendWhoseExtentsComeLate_ReadsData()
     {
         var gate = new TaskCompletionSource();
@@ -569,7 +569,7 @@ public sealed class TransmissionPhaseTests
         Assert.Single(backend.Calls, c => c.StartsWith("extents", StringComparison.Ordinal));
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task RequestOverTheMaximum_IsRefused_AndAFarTooLongWriteCloses()
     {
         await using var backend = new ScriptedBackend(4096) { ClaimedLength = 1L << 40 };
@@ -585,7 +585,7 @@ public sealed class TransmissionPhaseTests
         client.AssertClosed();
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task WrongRequestMagic_ClosesTheConnection(HeaderForm form, bool overSocket)
     {
@@ -598,7 +598,7 @@ public sealed class TransmissionPhaseTests
         client.AssertClosed();
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Forms))]
     public async Task Replies_HaveTheirGoldenBytes(HeaderForm form, bool overSocket)
     {
@@ -621,7 +621,7 @@ public sealed class TransmissionPhaseTests
         client.AssertClosed();
     }
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(HeaderForm.Structured, "668e33ef 0001 8001 1112131415161718 {0:x8} 00000016 {1:x4} {2}")]
     [InlineData(HeaderForm.Extended, "6e8a278c 0001 8001 1112131415161718 00000000000ffffc 00000000{0:x8} 00000016 {1:x4} {2}")]
     public async Task Error_HasItsGoldenBytes(HeaderForm form, string format)
@@ -636,7 +636,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(Convert.ToHexString(bytes), Convert.ToHexString(client.Receive(bytes.Length)));
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task FastZero_ThatWouldBeSlow_IsNotSupported()
     {
         await using var backend = new ScriptedBackend(Size, typeof(IZero))
@@ -651,7 +651,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(NbdErrno.Ok, client.Request(NbdCommand.WriteZeroes, 0, 512).Error);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Cache_ReadsTheRange_InPieces()
     {
         await using var backend = new ScriptedBackend(4 << 20);
@@ -662,7 +662,7 @@ public sealed class TransmissionPhaseTests
         Assert.Equal(["read 0+1048576", "read 1048576+1048576", "read 2097152+1"], backend.Calls);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task LongRequests_ReachTheBackendInItsSizes()
     {
         await using var backend = new ScriptedBackend(4 << 20, typeof(IBlockSizes)) { BlockSizes = new BlockSizes(512, 65536, 200_192) };

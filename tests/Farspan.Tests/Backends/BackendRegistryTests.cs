@@ -5,7 +5,7 @@ namespace Farspan.Tests.Backends;
 
 public sealed class BackendRegistryTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task LastRegistration_Wins()
     {
         var registry = new BackendRegistry()
@@ -16,7 +16,7 @@ public sealed class BackendRegistryTests
         Assert.Equal(["x"], registry.Schemes);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Options_ReachTheOpener()
     {
         BackendOpenOptions? seen = null;
@@ -31,7 +31,7 @@ public sealed class BackendRegistryTests
             Assert.True(seen!.ReadOnly);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task UnknownScheme_IsOneClearLine()
     {
         var registry = new BackendRegistry().AddCoreBackends();

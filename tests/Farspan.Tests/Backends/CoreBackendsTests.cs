@@ -11,7 +11,7 @@ public sealed class CoreBackendsTests : IDisposable
 
     public void Dispose() => _directory.Dispose();
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("memory:1MiB")]
     [InlineData("file:{0}/a?size=1MiB")]
     [InlineData("file:{0}/a?size=1MiB&lock=off")]
@@ -27,7 +27,7 @@ public sealed class CoreBackendsTests : IDisposable
         await backend.WriteAsync(1, new byte[] { 1 });
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Memory_ForReadingOnly_CannotBeChanged()
     {
         await using var backend = await _registry.OpenAsync("memory:1MiB", new BackendOpenOptions { ReadOnly = true });
@@ -37,7 +37,7 @@ public sealed class CoreBackendsTests : IDisposable
         Assert.Equal(BackendError.ReadOnly, refusal.Error);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("memory:")]
     [InlineData("memory:0")]
     [InlineData("memory:-1")]
@@ -67,7 +67,7 @@ public sealed class CoreBackendsTests : IDisposable
         Assert.Empty(Directory.EnumerateFileSystemEntries(_directory.Path));
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("file:{0}/absent")]
     [InlineData("file:{0}/absent/deeper?size=1MiB")]
     [InlineData("directory:{0}/absent")]
@@ -79,7 +79,7 @@ public sealed class CoreBackendsTests : IDisposable
         Assert.DoesNotContain('\n', error.Message);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("file:{0}/a")]
     [InlineData("directory:{0}/d")]
     public async Task ReadOnly_NeedsNoMoreThanWhatIsThere(string form)

@@ -14,7 +14,7 @@ public sealed class DirectoryBackendFilesTests : IDisposable
 
     public void Dispose() => _directory.Dispose();
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Chunks_GetAFileWhenWritten_AndLoseItWhenTrimmedAsAWhole()
     {
         await using var backend = Create(10 * Chunk);
@@ -31,7 +31,7 @@ public sealed class DirectoryBackendFilesTests : IDisposable
         Assert.Equal(["9"], ChunkFiles());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ZeroFastOnly_IsRefusedWhereBytesWouldBeWritten()
     {
         await using var backend = Create(4 * Chunk);
@@ -47,7 +47,7 @@ public sealed class DirectoryBackendFilesTests : IDisposable
         await backend.ZeroAsync(5, 10, ZeroMode.FastOnly);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task GroupThatCouldNotBeReadOnce_IsReadAgain()
     {
         byte[] data = BackendModel.Bytes(1, Chunk);
@@ -143,7 +143,7 @@ public sealed class DirectoryBackendFilesTests : IDisposable
         await disturber;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Flush_SyncsTheDirectoriesThatChanged_OnceEach()
     {
         var synced = new ConcurrentQueue<string>();
@@ -166,7 +166,7 @@ public sealed class DirectoryBackendFilesTests : IDisposable
         Assert.Equal(["d/0"], synced);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task FailedFlush_FailsAllLaterOnes()
     {
         bool fails = false;
@@ -183,7 +183,7 @@ public sealed class DirectoryBackendFilesTests : IDisposable
         await backend.ReadAsync(0, new byte[1]);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(20 * Chunk, null, "size=")]
     [InlineData(null, 2 * Chunk, "chunk=")]
     public async Task ReopenedAsSomethingElse_IsRefused(int? length, int? chunk, string says)
@@ -198,7 +198,7 @@ public sealed class DirectoryBackendFilesTests : IDisposable
         Assert.Equal((10 * Chunk, Chunk), (again.Length, again.ChunkLength));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task SecondUser_IsRefusedWhileOneWrites()
     {
         var readOnly = new DirectoryBackendOptions { ReadOnly = true };
@@ -213,7 +213,7 @@ public sealed class DirectoryBackendFilesTests : IDisposable
         Assert.Throws<BackendException>(() => DirectoryBackend.Open(_directory["d"]));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ManyAtOnce_OneSetsUpAndTheOthersAreRefused()
     {
         for (int round = 0; round < 20; round++)
@@ -267,7 +267,7 @@ public sealed class DirectoryBackendFilesTests : IDisposable
         Assert.Equal(BackendError.Corrupt, error.Error);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(0)]
     [InlineData(4095)]
     [InlineData(4097)]
@@ -284,7 +284,7 @@ public sealed class DirectoryBackendFilesTests : IDisposable
         await again.ReadAsync(4 * Chunk, new byte[6 * Chunk]);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task UnfinishedChunk_IsRemovedAndReadsAsZero()
     {
         await using (var backend = Create(10 * Chunk))
@@ -297,7 +297,7 @@ public sealed class DirectoryBackendFilesTests : IDisposable
         Assert.Equal(["0"], ChunkFiles());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task SetUpThatWasCutShort_IsFinished()
     {
         Directory.CreateDirectory(_directory["d"]);
@@ -307,7 +307,7 @@ public sealed class DirectoryBackendFilesTests : IDisposable
         Assert.Equal(Chunk, backend.Length);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task FarApart_ExtentsAreListedQuickly()
     {
         await using var backend = DirectoryBackend.Open(

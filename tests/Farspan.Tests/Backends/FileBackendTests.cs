@@ -51,7 +51,7 @@ public sealed class FileBackendTests : BackendContract, IDisposable
         Assert.Equal(BackendError.Invalid, Assert.Throws<BackendException>(() => FileBackend.Open(_directory["a"])).Error);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task SecondWriter_IsRefused_ReadersAreNotTogetherWithIt()
     {
         File.WriteAllBytes(_directory["a"], new byte[100]);
@@ -71,7 +71,7 @@ public sealed class FileBackendTests : BackendContract, IDisposable
         Assert.Throws<BackendException>(() => FileBackend.Open(_directory["a"]));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Shortened_FailsReadsInsteadOfMakingUpZeroes()
     {
         File.WriteAllBytes(_directory["a"], new byte[100]);
@@ -82,7 +82,7 @@ public sealed class FileBackendTests : BackendContract, IDisposable
         Assert.Equal(BackendError.InputOutput, error.Error);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Created_IsNeverFoundHalfMade()
     {
         for (int round = 0; round < 200; round++)
@@ -104,7 +104,7 @@ public sealed class FileBackendTests : BackendContract, IDisposable
         Assert.Equal(200, Directory.EnumerateFileSystemEntries(_directory.Path).Count());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ManyAtOnce_OneCreatesAndTheOthersAreRefused()
     {
         for (int round = 0; round < 20; round++)

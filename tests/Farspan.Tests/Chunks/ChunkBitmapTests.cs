@@ -76,7 +76,7 @@ public sealed class ChunkBitmapTests
         Assert.Equal(bitmap.ChunkCount - 1, bitmap.NextSet(0));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task BitsSetWhileAllAreTaken_AreInOneTakingExactly()
     {
         var bitmap = new ChunkBitmap(4096);

@@ -7,7 +7,7 @@ namespace Farspan.Tests.Chunks;
 
 public sealed class ChunkRangeLockTests
 {
-    private const int TimeLimit = 60_000;
+    private const int TimeLimit = 120_000;
 
     [Fact(Timeout = TimeLimit)]
     public async Task RangesThatDoNotMeet_AreHeldTogether()

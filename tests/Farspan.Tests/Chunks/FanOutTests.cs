@@ -5,7 +5,7 @@ namespace Farspan.Tests.Chunks;
 
 public sealed class FanOutTests
 {
-    private const int TimeLimit = 60_000;
+    private const int TimeLimit = 120_000;
 
     [Fact(Timeout = TimeLimit)]
     public async Task AllPieces_RunOnce_AtMostWidthAtOnce()

@@ -9,7 +9,7 @@ public sealed class RangeSetTests
 {
     private const int Length = 40;
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task AnyChanges_MatchAnArrayOfFlags()
     {
         var change = from adds in Gen.Elements(true, true, false)

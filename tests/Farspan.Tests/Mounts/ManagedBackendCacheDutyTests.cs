@@ -20,7 +20,7 @@ public sealed class ManagedBackendCacheDutyTests
         PushInterval = TimeSpan.FromHours(1),
     };
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Bytes_AreDurableInTheCacheBeforeTheyGoToTheRemote()
     {
         var cache = new ObservedCache(new ChunkLayout(Length, Chunk));
@@ -35,7 +35,7 @@ public sealed class ManagedBackendCacheDutyTests
         Assert.Equal([true, true, true], remote.Changes);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ManyPushes_ShareOneFlushOfTheCache()
     {
         var cache = new ObservedCache(new ChunkLayout(Length, Chunk));
@@ -53,7 +53,7 @@ public sealed class ManagedBackendCacheDutyTests
         Assert.InRange(flushes, 1, 32);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task WriteBetweenRangesThatWereJoined_IsNoted()
     {
         var cache = new ObservedCache(new ChunkLayout(Length, Chunk));
@@ -69,7 +69,7 @@ public sealed class ManagedBackendCacheDutyTests
         }
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task UnprovenChunkThatIsRight_IsNotedAsClean()
     {
         uint checksum = Crc32C.Compute(new byte[Chunk]);

@@ -8,7 +8,7 @@ public sealed class ManagedBackendMapTests
 {
     private const int Chunk = 4096;
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Maps_TellWhatIsLocal_AndWhatIsDirty()
     {
         var mount = await ManagedBackend.OpenAsync(

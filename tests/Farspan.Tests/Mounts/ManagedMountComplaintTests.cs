@@ -46,7 +46,7 @@ public sealed class ManagedMountComplaintTests : IDisposable
     }
 
     /// <summary>The remote is away, the daemon is restarted, and what only it had is gone.</summary>
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task DaemonRestartInAnOutage_KeepsWhatIsDirty_AndTheNextMountPushesIt()
     {
         var store = new KeptBackend(new MemoryBackend(1 << 20));
@@ -66,7 +66,7 @@ public sealed class ManagedMountComplaintTests : IDisposable
     }
 
     /// <summary>Two daemons use one cache directory and each undoes what the other noted.</summary>
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task DoubleMountOfOneCache_IsRefused()
     {
         var store = new KeptBackend(new MemoryBackend(1 << 20));
@@ -77,7 +77,7 @@ public sealed class ManagedMountComplaintTests : IDisposable
     }
 
     /// <summary>Two machines mount one bucket for writing, and neither notices.</summary>
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task TwoWriters_WithALease_TheSecondIsRefusedAndToldWhoHoldsIt()
     {
         var remote = new LeasingRemote(1 << 20);
@@ -94,7 +94,7 @@ public sealed class ManagedMountComplaintTests : IDisposable
         Assert.Equal(2, next.Status.LeaseEpoch);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task TwoWriters_WithoutALease_AreRefusedWhereOneIsRequired()
     {
         var refused = await Assert.ThrowsAsync<BackendException>(

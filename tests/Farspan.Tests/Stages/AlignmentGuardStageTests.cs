@@ -6,7 +6,7 @@ namespace Farspan.Tests.Stages;
 
 public sealed class AlignmentGuardStageTests
 {
-    private const int TimeLimit = 60_000;
+    private const int TimeLimit = 120_000;
 
     [Theory(Timeout = TimeLimit)]
     [InlineData(1, 512)]

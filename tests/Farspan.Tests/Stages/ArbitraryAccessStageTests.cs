@@ -7,7 +7,7 @@ namespace Farspan.Tests.Stages;
 
 public sealed class ArbitraryAccessStageTests
 {
-    private const int TimeLimit = 60_000;
+    private const int TimeLimit = 120_000;
     private const int Chunk = 4096;
     private const int Length = (5 * Chunk) + 100;
 

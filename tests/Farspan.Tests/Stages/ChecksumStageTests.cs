@@ -7,7 +7,7 @@ namespace Farspan.Tests.Stages;
 
 public sealed class ChecksumStageTests
 {
-    private const int TimeLimit = 60_000;
+    private const int TimeLimit = 120_000;
     private const int Chunk = 512;
     private const int Length = (40 * Chunk) + 100;
 

@@ -12,7 +12,7 @@ public sealed class FarEndTests
 
     public static TheoryData<string> Stages => ["arbitrary", "zero detection", "gate", "retry"];
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [MemberData(nameof(Stages))]
     public async Task LastBytesOfTheLongestBackend_MatchTheModel(string name)
     {

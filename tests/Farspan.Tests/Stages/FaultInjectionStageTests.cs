@@ -6,7 +6,7 @@ namespace Farspan.Tests.Stages;
 
 public sealed class FaultInjectionStageTests
 {
-    private const int TimeLimit = 60_000;
+    private const int TimeLimit = 120_000;
 
     [Fact(Timeout = TimeLimit)]
     public async Task Error_FailsBeforeAnythingIsDone_WithWhatTheRuleSays()

@@ -6,7 +6,7 @@ namespace Farspan.Tests.Stages;
 
 public sealed class LockGateStageTests
 {
-    private const int TimeLimit = 60_000;
+    private const int TimeLimit = 120_000;
 
     [Fact(Timeout = TimeLimit)]
     public async Task Locked_HoldsEverythingBack_UntilUnlocked()

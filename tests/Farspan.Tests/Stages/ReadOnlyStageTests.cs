@@ -18,7 +18,7 @@ public sealed class ReadOnlyStageTests
         Assert.NotNull(stage.GetCapability<IConcurrentWriters>());
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task EmptyWrite_IsRefusedToo()
     {
         await using var stage = new ReadOnlyStage(new MemoryBackend(100));

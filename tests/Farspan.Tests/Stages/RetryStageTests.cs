@@ -130,7 +130,7 @@ public sealed class RetryStageTests
             }
         });
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task CancelledBeforeThePipelineLooks_TheFirstAttemptIsEndedAndAwaited()
     {
         using var caller = new CancellationTokenSource();
@@ -152,7 +152,7 @@ public sealed class RetryStageTests
             Assert.NotEqual(first, await DelaysAsync(clock, seed: 2));
         });
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ManyCallsAtOnce_EachHaveTheirOwnAttempts()
     {
         var faults = new FaultInjectionStage(new YieldingStage(new MemoryBackend(10_000)), seed: 3);

@@ -7,7 +7,7 @@ namespace Farspan.Tests.Stages;
 
 public sealed class TrackingStageTests
 {
-    private const int TimeLimit = 60_000;
+    private const int TimeLimit = 120_000;
 
     [Fact(Timeout = TimeLimit)]
     public async Task EveryKindOfChange_IsRecorded_AndNothingElse()

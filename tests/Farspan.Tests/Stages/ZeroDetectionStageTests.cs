@@ -9,7 +9,7 @@ namespace Farspan.Tests.Stages;
 
 public sealed class ZeroDetectionStageTests
 {
-    private const int TimeLimit = 60_000;
+    private const int TimeLimit = 120_000;
 
     [Fact(Timeout = TimeLimit)]
     public async Task WriteOfZeroes_BecomesAZero()

@@ -71,7 +71,7 @@ public sealed class LinkModelTests
             Assert.Equal(123_456_789, clock.Now.Ticks);
         });
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Wait_OnTheSystemsClock_IsNeverEarly_AndEndsWhenCancelled()
     {
         var link = new LinkModel(new LinkOptions());

@@ -6,7 +6,7 @@ namespace Farspan.Tests.Transports;
 
 public sealed class SimulatedLinkStreamTests
 {
-    private const int TimeLimit = 60_000;
+    private const int TimeLimit = 120_000;
 
     [Fact]
     public void PingPong_TakesOneRoundTrip()

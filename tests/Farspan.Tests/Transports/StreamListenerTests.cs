@@ -10,7 +10,7 @@ public sealed class StreamListenerTests
 {
     private static readonly TimeSpan Wait = TimeSpan.FromSeconds(20);
 
-    [Theory(Timeout = 30_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("127.0.0.1:0")]
     [InlineData("[::1]:0")]
     [InlineData("localhost:0")]
@@ -34,7 +34,7 @@ public sealed class StreamListenerTests
             Assert.True(client.Socket.NoDelay && server.Socket.NoDelay);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Dispose_RemovesSocketFile_ButClosingAConnectionDoesNot()
     {
         using var directory = new TemporaryDirectory();
@@ -50,7 +50,7 @@ public sealed class StreamListenerTests
         await Assert.ThrowsAsync<ObjectDisposedException>(() => listener.AcceptAsync().AsTask());
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task StaleSocketFile_IsReplaced()
     {
         using var directory = new TemporaryDirectory();
@@ -60,7 +60,7 @@ public sealed class StreamListenerTests
         Assert.Equal([directory["s"]], Directory.GetFileSystemEntries(directory.Path));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task StaleSocketFile_TakenByManyAtOnce_OneWins()
     {
         for (int round = 0; round < 20; round++)
@@ -118,7 +118,7 @@ public sealed class StreamListenerTests
         Assert.Contains(first.Endpoint.ToString(), error.Message, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task NobodyListens_IsDisconnected()
     {
         using var directory = new TemporaryDirectory();
@@ -128,7 +128,7 @@ public sealed class StreamListenerTests
         Assert.True(error.IsTransient);
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task FullBacklog_IsTransient()
     {
         using var directory = new TemporaryDirectory();
@@ -145,7 +145,7 @@ public sealed class StreamListenerTests
         connections.ForEach(c => c.Dispose());
     }
 
-    [Fact(Timeout = 30_000)]
+    [Fact(Timeout = 120_000)]
     public async Task CancelledDial_ThrowsCancellation()
         => await Assert.ThrowsAnyAsync<OperationCanceledException>(
             () => StreamDialer.ConnectAsync(StreamEndpoint.Parse("127.0.0.1:1", 1), Wait, cancellationToken: new CancellationToken(canceled: true)).AsTask());

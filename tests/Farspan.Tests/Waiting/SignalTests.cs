@@ -6,7 +6,7 @@ namespace Farspan.Tests.Waiting;
 
 public sealed class SignalTests
 {
-    private const int TimeLimit = 60_000;
+    private const int TimeLimit = 120_000;
 
     [Fact(Timeout = TimeLimit)]
     public async Task Set_ReleasesAllWaiters_AndThoseThatComeLater()

@@ -10,7 +10,7 @@ namespace Farspan.Tests.Wire;
 /// <summary>Exclusive ownership over the wire: one holder, rising epochs, and no write of an older one after a newer was given.</summary>
 public sealed class LeaseTests
 {
-    private const int TimeLimit = 60_000;
+    private const int TimeLimit = 120_000;
 
     [Fact(Timeout = TimeLimit)]
     public async Task Held_IsRefusedToAnother_WhoLearnsTheHolder_AndGivenAfterItsReturn()

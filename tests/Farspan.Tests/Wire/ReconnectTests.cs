@@ -11,7 +11,7 @@ namespace Farspan.Tests.Wire;
 /// <summary>What a client keeps over the loss of a connection and of a server.</summary>
 public sealed class ReconnectTests
 {
-    private const int TimeLimit = 60_000;
+    private const int TimeLimit = 120_000;
 
     [Fact(Timeout = TimeLimit)]
     public async Task NewServerWithoutTheUnflushedWrites_IsGivenThemAgain()

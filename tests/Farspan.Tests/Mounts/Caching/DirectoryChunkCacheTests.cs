@@ -17,7 +17,7 @@ public sealed class DirectoryChunkCacheTests : IDisposable
 
     public void Dispose() => _directory.Dispose();
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ClosedAndOpened_HasBytesAndNotes()
     {
         byte[] bytes = Bytes(7);
@@ -45,7 +45,7 @@ public sealed class DirectoryChunkCacheTests : IDisposable
         Assert.Equal(bytes, read);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData("other:", 16L * ChunkSize, ChunkSize, "memory:")]
     [InlineData("memory:", 17L * ChunkSize, ChunkSize, "65536 bytes")]
     [InlineData("memory:", 16L * ChunkSize, 2 * ChunkSize, "chunks of 4096 bytes")]
@@ -59,7 +59,7 @@ public sealed class DirectoryChunkCacheTests : IDisposable
         await (await OpenAsync()).DisposeAsync();
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Directory_WithSomethingElse_IsRefused()
     {
         Directory.CreateDirectory(_directory["cache"]);
@@ -68,7 +68,7 @@ public sealed class DirectoryChunkCacheTests : IDisposable
         Assert.True(File.Exists(Path.Combine(_directory["cache"], "mine")));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Data_ThatIsLost_IsRefused()
     {
         await using (var cache = await OpenAsync())
@@ -81,7 +81,7 @@ public sealed class DirectoryChunkCacheTests : IDisposable
         Assert.Equal(BackendError.Corrupt, (await Assert.ThrowsAsync<BackendException>(() => OpenAsync())).Error);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task SecondOwner_IsRefused_AndToldWhoHasIt()
     {
         await using var first = await OpenAsync();
@@ -90,7 +90,7 @@ public sealed class DirectoryChunkCacheTests : IDisposable
         Assert.Contains($"process {Environment.ProcessId}", refused.Message, StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     [SuppressMessage("Interoperability", "CA1416", Justification = "Tests run on Linux.")]
     public async Task Files_AreForTheirUserOnly()
     {
@@ -100,7 +100,7 @@ public sealed class DirectoryChunkCacheTests : IDisposable
         Assert.All(Directory.GetFiles(_directory["cache"]), file => Assert.Equal(Private, File.GetUnixFileMode(file)));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task HugeRegion_OpensAndKeepsItsFewChunks()
     {
         const long Length = 1L << 40;
@@ -115,7 +115,7 @@ public sealed class DirectoryChunkCacheTests : IDisposable
         Assert.Equal((Length / Large) - 1, Assert.Single(again.Recovered).Index);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task FullDisk_LosesNothing_AndWorksOnceThereIsSpace()
     {
         VirtualTime.Run(async clock =>
@@ -139,7 +139,7 @@ public sealed class DirectoryChunkCacheTests : IDisposable
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task FailedWrite_IsNeverClaimed_WhateverIsNotedAfterwards()
     {
         VirtualTime.Run(async clock =>
@@ -162,7 +162,7 @@ public sealed class DirectoryChunkCacheTests : IDisposable
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task Zeroes_AreOneNote_AndEndWhenAllIsWritten()
     {
         VirtualTime.Run(async clock =>
@@ -187,7 +187,7 @@ public sealed class DirectoryChunkCacheTests : IDisposable
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task FullDisk_TakesTheSpaceOfWhatWasDiscarded()
     {
         VirtualTime.Run(async clock =>
@@ -205,7 +205,7 @@ public sealed class DirectoryChunkCacheTests : IDisposable
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task FailedSync_IsNeverFollowedByAGoodOne()
     {
         VirtualTime.Run(async clock =>
@@ -227,7 +227,7 @@ public sealed class DirectoryChunkCacheTests : IDisposable
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task Journal_StaysShort_AndWhatItSaysIsKept()
     {
         VirtualTime.Run(async clock =>

@@ -55,7 +55,7 @@ public sealed class AccessRecorderTests
         Assert.Equal((1, 2), (before, recorder.ToTrace().TouchedCount));
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ManyThreads_NoteEachChunkOnce()
     {
         const int ChunkCount = 20_000;

@@ -8,7 +8,7 @@ namespace Farspan.Tests.Mounts.Caching.Journal;
 /// <summary>The bytes of docs/wire/cache-journal.md.</summary>
 public sealed class GoldenBytesTests
 {
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task Header_HasItsBytes()
     {
         var header = new JournalHeader(2, 1 << 20, 4096, "boot", "memory:1MiB", 40);
@@ -20,7 +20,7 @@ public sealed class GoldenBytesTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task Frame_HasItsBytes()
     {
         byte[] bytes = new byte[FrameHeader.Size];
@@ -33,7 +33,7 @@ public sealed class GoldenBytesTests
         return Task.CompletedTask;
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public Task Records_HaveTheirBytes()
     {
         AssertBytes(w => JournalRecord.WriteDirty(w, 5, [(512, 1024), (2048, 2056)]), "01000000" + "02000000" + "0500000000000000" + "00020000" + "00020000" + "00080000" + "08000000");

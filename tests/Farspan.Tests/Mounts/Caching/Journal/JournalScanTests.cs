@@ -18,15 +18,15 @@ public sealed class JournalScanTests
         w => JournalRecord.Write(w, RecordKind.Discard, 2, 1),
     ];
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task SameBoot_TrustsEverything()
         => Assert.Equal("0:whole[] 1:whole[100+100,300+200] 5:whole[0+512] 6:part[8+8]", await JournalBytes.SayAsync(JournalBytes.Make(1, Frames).Bytes));
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task OtherBoot_AsksForProof_AndForgetsWhatMayNotBeThere()
         => Assert.Equal("0:whole[]?10 1:whole[0+4096] 5:whole[0+4096]", await JournalBytes.SayAsync(JournalBytes.Make(1, Frames).Bytes, "boot-2"));
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task ClosedInOrder_IsTrustedAfterABoot()
     {
         var closed = JournalBytes.Make(1, [.. Frames, w => JournalRecord.Write(w, RecordKind.Closed)]).Bytes;
@@ -34,7 +34,7 @@ public sealed class JournalScanTests
         Assert.Contains("6:part", await JournalBytes.SayAsync(closed, "boot-2"), StringComparison.Ordinal);
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task Fault_CountsAsALossOfPower()
     {
         var faulted = JournalBytes.Make(1, [.. Frames, w => JournalRecord.Write(w, RecordKind.Fault)]).Bytes;
@@ -42,7 +42,7 @@ public sealed class JournalScanTests
         Assert.Contains("?10", await JournalBytes.SayAsync(faulted), StringComparison.Ordinal);
     }
 
-    [Theory(Timeout = 60_000)]
+    [Theory(Timeout = 120_000)]
     [InlineData(JournalBytes.Boot)]
     [InlineData("boot-2")]
     public async Task CutAnywhere_SaysWhatItsGoodFramesSay(string boot)
@@ -56,7 +56,7 @@ public sealed class JournalScanTests
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task AnyBitFlipped_IsRefused_WhereOnlyAProcessEnded()
     {
         var (bytes, _) = JournalBytes.Make(1, [.. Frames, w => JournalRecord.Write(w, RecordKind.Closed)]);
@@ -70,7 +70,7 @@ public sealed class JournalScanTests
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task AnyBitFlipped_AfterALossOfPower_IsRefusedWhereItHadBeenDurable()
     {
         var (bytes, ends) = JournalBytes.Make(1, Frames);
@@ -84,7 +84,7 @@ public sealed class JournalScanTests
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task RandomRecordsInGoodFrames_AreTakenOrRefused()
     {
         var random = new Random(1);
@@ -108,7 +108,7 @@ public sealed class JournalScanTests
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task RandomBytes_AreTakenOrRefused()
     {
         var random = new Random(2);
@@ -122,7 +122,7 @@ public sealed class JournalScanTests
         }
     }
 
-    [Fact(Timeout = 60_000)]
+    [Fact(Timeout = 120_000)]
     public async Task NewerVersion_IsRefused()
     {
         byte[] bytes = JournalBytes.Make(1, Frames).Bytes;
