@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace Farspan.Figures;
 
 /// <summary>What is used of fio's JSON output.</summary>
-internal readonly record struct FioResult(double OperationsPerSecond, double MebibytesPerSecond, double MeanLatencyMicroseconds)
+internal readonly record struct FioResult(double OperationsPerSecond, double MebibytesPerSecond, double MeanLatencyMicroseconds, double MedianLatencyMicroseconds)
 {
     /// <param name="json">fio's standard output; notes may stand before the first brace.</param>
     /// <param name="direction"><c>read</c> or <c>write</c>.</param>
@@ -14,6 +14,7 @@ internal readonly record struct FioResult(double OperationsPerSecond, double Meb
         return new(
             side.GetProperty("iops").GetDouble(),
             side.GetProperty("bw_bytes").GetDouble() / (1 << 20),
-            side.GetProperty("lat_ns").GetProperty("mean").GetDouble() / 1000);
+            side.GetProperty("lat_ns").GetProperty("mean").GetDouble() / 1000,
+            side.GetProperty("clat_ns").GetProperty("percentile").GetProperty("50.000000").GetDouble() / 1000);
     }
 }

@@ -1,9 +1,16 @@
 using Farspan.Figures;
+using Farspan.Transports;
+
+if (args is ["relay", var line, var listen, var target])
+{
+    await LineRelay.RunAsync(LinkOptions.Parse(line), StreamEndpoint.Parse(listen, 0), StreamEndpoint.Parse(target, 0));
+    return 0;
+}
 
 // usage: Farspan.Figures FARSPAN PEERS_DIRECTORY OUTPUT [ROUNDS [SECONDS [FIGURE...]]]; bench/run calls it.
 if (args.Length < 3)
 {
-    await Console.Error.WriteLineAsync("usage: bench/run [ROUNDS [SECONDS [nbd|fuse|wire ...]]]");
+    await Console.Error.WriteLineAsync("usage: bench/run [ROUNDS [SECONDS [nbd|fuse|wire|mount ...]]]");
     return 2;
 }
 
@@ -28,7 +35,8 @@ try
             "nbd" => NbdFigure.RunAsync(options),
             "fuse" => FuseFigure.RunAsync(options),
             "wire" => WireFigure.RunAsync(options),
-            _ => throw new ArgumentException($"'{figure}' is no figure; there are nbd, fuse and wire."),
+            "mount" => MountFigure.RunAsync(options),
+            _ => throw new ArgumentException($"'{figure}' is no figure; there are nbd, fuse, wire and mount."),
         });
     }
 

@@ -24,7 +24,10 @@ internal sealed class Report(string title, IReadOnlyList<string> contenders)
         await Console.Error.WriteLineAsync(Line(_rows[^1]));
     }
 
-    public async Task WriteAsync(string directory, string name)
+    /// <param name="directory">Where to.</param>
+    /// <param name="name">The files' name.</param>
+    /// <param name="notes">What a reader has to know of these rows; Markdown.</param>
+    public async Task WriteAsync(string directory, string name, string notes = "")
     {
         Directory.CreateDirectory(directory);
         var text = new StringBuilder();
@@ -35,6 +38,8 @@ internal sealed class Report(string title, IReadOnlyList<string> contenders)
         text.Insert(text.Length, " --- |", contenders.Count + 5).Append('\n');
         foreach (var row in _rows)
             text.Append(Line(row)).Append('\n');
+        if (notes.Length > 0)
+            text.Append('\n').Append(notes);
         await File.WriteAllTextAsync(Path.Combine(directory, $"{name}.md"), text.ToString());
         var json = _rows.Select(r => new { r.Workload.Name, r.Workload.Unit, r.Workload.Aim, r.Samples });
         await File.WriteAllTextAsync(
@@ -53,14 +58,19 @@ internal sealed class Report(string title, IReadOnlyList<string> contenders)
 
     private string Line(Row row)
     {
-        double ours = Median(row.Samples[contenders[0]]);
-        var peers = contenders.Skip(1).Where(row.Samples.ContainsKey).ToList();
+        // Where the first of ours takes no part in a row, the next does.
+        string us = contenders.First(row.Samples.ContainsKey);
+        var own = row.Samples[us];
+        double ours = Median(own);
+
+        // Further contenders of our own are for comparison; the ratio is to others' programs.
+        var peers = contenders.Where(c => c != us && row.Samples.ContainsKey(c) && !c.StartsWith("farspan", StringComparison.Ordinal)).ToList();
         var best = row.Workload.MoreIsBetter ? peers.MaxBy(p => Median(row.Samples[p])) : peers.MinBy(p => Median(row.Samples[p]));
         string ratio = "–", pairwise = "–";
         if (best is not null)
         {
             ratio = $"{Ratio(row, ours, Median(row.Samples[best])):0.00}×";
-            pairwise = $"{Median([.. row.Samples[contenders[0]].Zip(row.Samples[best], (a, b) => Ratio(row, a, b))]):0.00}×";
+            pairwise = $"{Median([.. own.Zip(row.Samples[best], (a, b) => Ratio(row, a, b))]):0.00}×";
         }
 
         var cells = contenders.Select(c => row.Samples.TryGetValue(c, out var s) ? $"{Number(Median(s))} [{Number(s.Min())}..{Number(s.Max())}]" : "–");

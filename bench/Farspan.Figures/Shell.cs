@@ -34,7 +34,7 @@ internal static class Shell
         {
             if (clock.Elapsed > TimeSpan.FromSeconds(30))
                 throw new TimeoutException($"{what} was not ready within 30 s.");
-            await Task.Delay(20);
+            await Task.Delay(2);
         }
     }
 
