@@ -98,7 +98,10 @@ public sealed class ReadAheadTests
         {
             _ahead.Observe(edge, 4 * KiB);
             while (Next() is { } next)
+            {
+                Assert.InRange(next.Length, 1, 4 * KiB);
                 Assert.InRange(next.Offset, 0, (100 * MiB) - next.Length);
+            }
         }
 
         return Task.CompletedTask;
