@@ -41,7 +41,8 @@ internal sealed class NbdConnection : IDisposable
     public int RequestsInFlight => _flight.Operations;
 
     /// <summary>Whether it owes its client nothing: no request runs, none is being received, and every reply is sent.</summary>
-    public bool IsQuiet => !_inTransmission || (_flight.Operations == 0 && _progress.IsWaitingForRequest && _outbox is not { IsIdle: false });
+    /// <remarks>In this order: a request begins after the wait for it has ended, and a reply is with the outbox before the next wait.</remarks>
+    public bool IsQuiet => !_inTransmission || (_progress.IsWaitingForRequest && _flight.Operations == 0 && _outbox is not { IsIdle: false });
 
     /// <summary>Serves the client to its end. Never throws.</summary>
     public void Run()

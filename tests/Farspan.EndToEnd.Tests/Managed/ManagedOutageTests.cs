@@ -43,10 +43,11 @@ public sealed class ManagedOutageTests : IDisposable
         });
     }
 
-    [RequiresFact("nbdkit", Timeout = 3_600_000)]
+    [RequiresFact("qemu-nbd", Timeout = 3_600_000)]
     public async Task LineCutSlowedAndRestored_LosesNothing()
     {
-        await using var server = await NbdPeer.StartFileAsync(SlotPattern.Length);
+        // Not nbdkit: 1.32 ends with an assertion when connections break under it.
+        await using var server = await NbdPeer.StartQemuAsync(SlotPattern.Length);
         await using var line = new CuttableLine(_directory["line"], server.Socket);
         await RunAsync(new NbdClientOptions { Endpoint = StreamEndpoint.Unix(_directory["line"]) }, server.Disk, round => TroubleAsync(line, round));
         Assert.True(line.Connections > Rounds);

@@ -14,7 +14,7 @@ public sealed class ProgramsOverATroubledLineTests
 {
     private static readonly TimeSpan s_long = TimeSpan.FromSeconds(150);
 
-    [RequiresFact("root", "fuse", "fio", "nbdkit")]
+    [RequiresFact("root", "fuse", "fio", "qemu-nbd")]
     public async Task Fio_VerifiesWhatItWrote()
     {
         await using var mounted = await TroubledMount.StartAsync(32 << 20);
@@ -30,7 +30,7 @@ public sealed class ProgramsOverATroubledLineTests
         await PeerProcess.RunOkAsync("cmp", [mounted.Directory["last"], mounted.Server.Disk]);
     }
 
-    [RequiresFact("root", "fuse", "sqlite3", "nbdkit", "dd")]
+    [RequiresFact("root", "fuse", "sqlite3", "qemu-nbd", "dd")]
     public async Task SqliteInWalMode_KeepsItsIntegrity_AndTheServerHoldsWhatWasCommitted()
     {
         await using var mounted = await TroubledMount.StartAsync(16 << 20);
@@ -53,7 +53,7 @@ public sealed class ProgramsOverATroubledLineTests
         Assert.Equal(right, await PeerProcess.RunOkAsync("sqlite3", [mounted.Server.Disk], s_long, input: Check));
     }
 
-    [RequiresFact("root", "fuse", "loop", "losetup", "mkfs.ext4", "e2fsck", "tar", "diff", "nbdkit")]
+    [RequiresFact("root", "fuse", "loop", "losetup", "mkfs.ext4", "e2fsck", "tar", "diff", "qemu-nbd")]
     public async Task Ext4_IsWhole_AndHasTheTreeThatWasUnpacked()
     {
         await using var mounted = await TroubledMount.StartAsync(64 << 20);

@@ -33,7 +33,10 @@ internal sealed class SimulatedTruth(byte[] contents)
         if (!isAcknowledged)
             return;
         _tried.Remove(step);
-        _acknowledged.AsSpan(step.Offset, step.Length).Fill(step.Number);
+
+        // After a trim a byte may be what it was: what was tried before still explains it.
+        if (step.Bytes is not null)
+            _acknowledged.AsSpan(step.Offset, step.Length).Fill(step.Number);
         Apply(step, _latest, _mayBeZero);
     }
 

@@ -12,9 +12,10 @@ public sealed class ManagedMountSimulationTests
 
     /// <summary>
     /// Seeds that once failed: 2083, a pusher that slept over a sweep that had come due while another ended; 942, 1846, 1848 and 1922, flushes that
-    /// never began because a push that failed at once, on a cache that had lost a sync, put them off each time.
+    /// never began because a push that failed at once, on a cache that had lost a sync, put them off each time; 32, a judge that did not know that a trim of
+    /// a part may leave what a failed write before it has left.
     /// </summary>
-    public static TheoryData<int, bool> KnownSeeds => new() { { 2083, false }, { 942, true }, { 1846, true }, { 1848, true }, { 1922, true } };
+    public static TheoryData<int, bool> KnownSeeds => new() { { 32, true }, { 2083, false }, { 942, true }, { 1846, true }, { 1848, true }, { 1922, true } };
 
     private static int SeedCount => int.TryParse(Environment.GetEnvironmentVariable("FARSPAN_SEEDS"), out int count)
         ? count
