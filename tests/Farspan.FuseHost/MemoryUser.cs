@@ -47,7 +47,7 @@ internal static class MemoryUser
     }
 
     // Each user has pages of its own: every third.
-    private static long Use(RemoteMemory memory, int user, int pages, CancellationToken stop)
+    private static long Use(MountedMemory memory, int user, int pages, CancellationToken stop)
     {
         var random = new Random(user);
         var whole = memory.Slice(0, (int)memory.Length);

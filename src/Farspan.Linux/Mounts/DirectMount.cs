@@ -67,7 +67,7 @@ public sealed class DirectMount : IAsyncDisposable
     /// </exception>
     /// <exception cref="BackendException">It cannot be mapped.</exception>
     /// <exception cref="ObjectDisposedException">The mount is closed.</exception>
-    public RemoteMemory OpenMemory()
+    public MountedMemory OpenMemory()
     {
         if (!CanOpenMemory)
         {
@@ -75,7 +75,7 @@ public sealed class DirectMount : IAsyncDisposable
                 $"{Path} is served by this process and cannot be mapped here; mount it by URI without a registry, so that the farspan program serves it.");
         }
 
-        return Register(() => new RemoteMemory(OpenDescriptor(IsReadOnly ? FileAccess.Read : FileAccess.ReadWrite), Path, Length, IsReadOnly, _workers, Forget));
+        return Register(() => new MountedMemory(OpenDescriptor(IsReadOnly ? FileAccess.Read : FileAccess.ReadWrite), Path, Length, IsReadOnly, _workers, Forget));
     }
 
     /// <summary>

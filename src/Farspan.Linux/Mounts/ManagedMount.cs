@@ -49,7 +49,7 @@ public sealed class ManagedMount : IAsyncDisposable
     /// <exception cref="InvalidOperationException">This process serves the file itself, as <see cref="DirectMount.OpenMemory"/> explains.</exception>
     /// <exception cref="BackendException">It cannot be mapped.</exception>
     /// <exception cref="ObjectDisposedException">The mount is closed.</exception>
-    public RemoteMemory OpenMemory() => _file.OpenMemory();
+    public MountedMemory OpenMemory() => _file.OpenMemory();
 
     /// <summary>Says what is local, dirty and in flight, and whether the remote answers.</summary>
     /// <exception cref="MountException">Another process serves the mount, and does not answer.</exception>

@@ -15,7 +15,7 @@ namespace Farspan.Linux.Mounts;
 /// SIGBUS, as with any mapped file.</para>
 /// <para>Spans must not be used after the memory or its mount is closed; it is unmapped once no handle pins it. Other members are thread-safe.</para>
 /// </remarks>
-public sealed class RemoteMemory : IDisposable
+public sealed class MountedMemory : IDisposable
 {
     private readonly SafeDescriptor _file;
     private readonly SafeMapping _mapping;
@@ -24,7 +24,7 @@ public sealed class RemoteMemory : IDisposable
     private readonly FileWorkers _workers;
     private readonly Action<IDisposable> _closed;
 
-    internal RemoteMemory(SafeDescriptor file, string path, long length, bool isReadOnly, FileWorkers workers, Action<IDisposable> closed)
+    internal MountedMemory(SafeDescriptor file, string path, long length, bool isReadOnly, FileWorkers workers, Action<IDisposable> closed)
     {
         _file = file;
         _path = path;
@@ -118,7 +118,7 @@ public sealed class RemoteMemory : IDisposable
     {
         public override Span<byte> GetSpan()
         {
-            ObjectDisposedException.ThrowIf(mapping.IsClosed, typeof(RemoteMemory));
+            ObjectDisposedException.ThrowIf(mapping.IsClosed, typeof(MountedMemory));
             return new Span<byte>(mapping.Start + offset, length);
         }
 
@@ -134,7 +134,7 @@ public sealed class RemoteMemory : IDisposable
 
         protected override void Dispose(bool disposing)
         {
-            // The mapping belongs to the RemoteMemory.
+            // The mapping belongs to the MountedMemory.
         }
     }
 }

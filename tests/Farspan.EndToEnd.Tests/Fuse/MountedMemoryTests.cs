@@ -12,7 +12,7 @@ using Xunit;
 namespace Farspan.EndToEnd.Tests.Fuse;
 
 /// <summary>Direct mounts that the farspan program serves, used as memory.</summary>
-public sealed class RemoteMemoryTests
+public sealed class MountedMemoryTests
 {
     private static readonly string s_program = TestProgram.Path("Farspan.Cli");
 
