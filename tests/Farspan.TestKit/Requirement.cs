@@ -6,7 +6,8 @@ namespace Farspan.TestKit;
 /// </summary>
 public static class Requirement
 {
-    /// <summary>The first of <paramref name="needs"/> that is missing, as a sentence, or null. A need is <c>root</c>, <c>fuse</c>, <c>loop</c>, or a program.</summary>
+    /// <summary>The first of <paramref name="needs"/> that is missing, as a sentence, or null. A need is <c>root</c>, <c>fuse</c>, <c>loop</c>,
+    /// <c>userfault</c>, a feature of it such as <c>userfault:POISON</c>, or a program.</summary>
     public static string? Missing(IEnumerable<string> needs)
     {
         bool programsAreRequired = Environment.GetEnvironmentVariable("FARSPAN_REQUIRE_PEERS") == "1";
@@ -16,6 +17,8 @@ public static class Requirement
             {
                 "root" => Environment.IsPrivilegedProcess,
                 "fuse" => CanOpen("/dev/fuse"),
+                "userfault" => KernelUserfaults.CanUse,
+                _ when need.StartsWith("userfault:", StringComparison.Ordinal) => KernelUserfaults.Has(need["userfault:".Length..]),
                 "loop" => Environment.IsPrivilegedProcess && CanOpen("/dev/loop-control"),
                 _ => programsAreRequired || FindProgram(need) is not null,
             };

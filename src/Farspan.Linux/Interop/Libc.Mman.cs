@@ -8,11 +8,22 @@ internal static partial class Libc
     public const int PROT_READ = 1;
     public const int PROT_WRITE = 2;
     public const int MAP_SHARED = 1;
+    public const int MAP_PRIVATE = 2;
+    public const int MAP_ANONYMOUS = 0x20;
+    public const int MAP_NORESERVE = 0x4000;
     public const int MS_SYNC = 4;
+    public const int MADV_DONTNEED = 4;
+    public const int MADV_DONTFORK = 10;
+    public const int MADV_NOHUGEPAGE = 15;
+    public const int MADV_DONTDUMP = 16;
     public const int MADV_POPULATE_READ = 22;
 
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
     public static partial nint Map(nint address, nuint length, int protection, int flags, SafeDescriptor file, long offset);
+
+    /// <summary>As <see cref="Map(nint, nuint, int, int, SafeDescriptor, long)"/>, without a file: the descriptor is -1.</summary>
+    [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
+    public static partial nint Map(nint address, nuint length, int protection, int flags, int descriptor, long offset);
 
     [LibraryImport("libc", EntryPoint = "munmap", SetLastError = true)]
     public static partial int Unmap(nint address, nuint length);

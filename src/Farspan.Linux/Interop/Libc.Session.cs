@@ -11,6 +11,12 @@ internal static partial class Libc
     /// <summary>fcntl: set the descriptor flags.</summary>
     public const int F_SETFD = 2;
 
+    /// <summary>fcntl: read the status flags.</summary>
+    public const int F_GETFL = 3;
+
+    /// <summary>fcntl: set the status flags.</summary>
+    public const int F_SETFL = 4;
+
     /// <summary>Descriptor flag: closed by execve.</summary>
     public const int FD_CLOEXEC = 1;
 
