@@ -31,6 +31,7 @@ internal static class CopyCommand
             [
                 ("farspan copy nbd://host/export file:copy.img", "a remote into a sparse file, which is made"),
                 ("farspan copy file:disk.img nbd://host/export --verify", "a file onto a remote of at least its size"),
+                ("farspan copy https://host/disk.img file:disk.img", "an object of a web server, by ranges"),
                 ("farspan copy nbd://host/export file:copy.img --resume", "go on where a copy was cut off"),
             ],
         };

@@ -24,6 +24,7 @@ internal static class InfoCommand
             [
                 ("farspan info nbd://127.0.0.1:10809", "every export of a server: size, flags, block sizes, contexts"),
                 ("farspan info file:disk.img --map", "where a sparse file has data"),
+                ("farspan info https://host/disk.img", "whether a web server sends ranges of it"),
                 ("farspan info 'nbd+unix:///?socket=/tmp/disk.sock' --json", "the same for a script"),
             ],
         };

@@ -23,6 +23,7 @@ internal static class MountCommand
                 ("farspan mount nbd://127.0.0.1:10809/ /mnt/disk.img --cache ~/disk.cache", "with a cache that outlives a crash, and the mount"),
                 ("farspan mount nbd://127.0.0.1:10809/ /mnt/disk.img --direct", "no cache: every access goes to the remote"),
                 ("farspan mount 'nbd+unix:///?socket=/tmp/nbdkit.sock' /mnt/other.img", "what another NBD server serves on a Unix socket"),
+                ("farspan mount https://host/disk.img /mnt/disk.img --cache ~/disk.cache", "an object of a web server, read-only, pulled as it is used"),
                 ("farspan mount nbd://host/db ~/db.sqlite --read-only --foreground", "stay until Ctrl-C"),
                 ("farspan mount nbd://host/disk /mnt/disk.img --listen nbd://127.0.0.1:10810", "NBD clients can read the mount too, and see what is local and dirty"),
                 ("farspan mount nbd://host/disk /mnt/disk.img --record boot.trace", "record in which order it is used; --pull-order boot.trace then pulls in that order"),

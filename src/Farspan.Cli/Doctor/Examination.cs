@@ -27,7 +27,7 @@ internal static class Examination
             Fusermount(),
             Finding.Of(KernelFeatures.ProbeFuseOverIoUring(), "faster mounts, later"),
             Finding.Of(KernelFeatures.ProbeLoop(), "a block device on a mounted file (losetup)"),
-            Finding.Of(KernelFeatures.ProbeUserfaults(), "remote memory, later"),
+            .. KernelFeatures.ProbeUserfaults().Select(feature => Finding.Of(feature, UserfaultPurpose(feature.Name))),
             Finding.Of(KernelFeatures.ProbeIoUring(), "faster files, later"),
             Finding.Of(KernelFeatures.ProbeNbd(), "mount --via nbd, later"),
             Finding.Of(KernelFeatures.ProbeUblk(), "mount --via ublk, later"),
@@ -37,6 +37,17 @@ internal static class Examination
         ];
         return new DoctorReport(!findings.Exists(finding => finding.State == FindingState.Broken), findings);
     }
+
+    private static string UserfaultPurpose(string name) => name[(name.IndexOf(' ', StringComparison.Ordinal) + 1)..] switch
+    {
+        "of the kernel" => "system calls on remote memory",
+        "write-protect" => "remote memory that is written",
+        "tracking" => "remote memory in process that is written",
+        "shared memory" => "remote memory for other processes (uffd-agent)",
+        "poison" => "remote errors as SIGBUS",
+        "move" => "faster eviction, later",
+        _ => "remote memory",
+    };
 
     private static async Task<Finding> TryBaseAsync(
         string name, string purpose, Func<CancellationToken, Task<string>> attempt, string remedy, CancellationToken cancellationToken)

@@ -5,31 +5,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Farspan.Linux.Probes;
 
 /// <summary>Finds out what the kernel offers by trying it, never by its version. Everything tried is undone.</summary>
-public static unsafe class KernelFeatures
+public static unsafe partial class KernelFeatures
 {
-    private const ulong WriteProtectFeature = 1 << 0;
-    private const ulong AsyncWriteProtectFeature = 1 << 15;
-
-    /// <summary>Memory whose page faults this process answers (userfaultfd(2)).</summary>
-    public static KernelFeature ProbeUserfaults()
-    {
-        const string name = "userfaultfd";
-        var descriptor = OpenUserfault(out var errno, out string how);
-        using (descriptor)
-        {
-            if (descriptor.IsInvalid)
-                return new KernelFeature(name, false, $"userfaultfd: {Text(errno)}", "as root: sysctl vm.unprivileged_userfaultfd=1, or grant access to /dev/userfaultfd");
-            ulong* api = stackalloc ulong[3];
-            api[0] = Libc.UFFD_API;
-            api[1] = 0;
-            if (Libc.Ioctl(descriptor, Libc.UFFDIO_API, (nint)api) < 0)
-                return new KernelFeature(name, false, $"UFFDIO_API: {Text(LinuxError.Last)}", "use a kernel with userfaultfd");
-            string writeProtect = (api[1] & AsyncWriteProtectFeature) != 0 ? ", write-protect with asynchronous tracking"
-                : (api[1] & WriteProtectFeature) != 0 ? ", write-protect" : ", no write-protect";
-            return new KernelFeature(name, true, how + writeProtect, "");
-        }
-    }
-
     /// <summary>Asynchronous system calls (io_uring_setup(2)).</summary>
     public static KernelFeature ProbeIoUring()
     {
@@ -108,31 +85,6 @@ public static unsafe class KernelFeatures
         }
 
         return null;
-    }
-
-    private static SafeFileHandle OpenUserfault(out Errno errno, out string how)
-    {
-        const int closeOnExec = 0x80000;
-        errno = Errno.Ok;
-        using (var device = Open("/dev/userfaultfd", out _))
-        {
-            int opened = device is null ? -1 : Libc.Ioctl(device, Libc.USERFAULTFD_IOC_NEW, closeOnExec);
-            how = "through /dev/userfaultfd";
-            if (opened >= 0)
-                return new SafeFileHandle(opened, ownsHandle: true);
-        }
-
-        long descriptor = Libc.SystemCall(Libc.UserfaultSystemCall, closeOnExec, 0);
-        how = "through userfaultfd(2)";
-        if (descriptor < 0)
-        {
-            descriptor = Libc.SystemCall(Libc.UserfaultSystemCall, closeOnExec | Libc.UFFD_USER_MODE_ONLY, 0);
-            how = "for faults from user mode only";
-        }
-
-        if (descriptor < 0)
-            errno = LinuxError.Last;
-        return new SafeFileHandle((nint)descriptor, ownsHandle: true);
     }
 
     private static string Text(Errno errno) => $"{Marshal.GetPInvokeErrorMessage((int)errno)} ({errno})";

@@ -8,6 +8,8 @@ internal static class BackendIdentity
     {
         if (uri is { Scheme: "file" or "directory", Authority: null })
             return $"{uri.Scheme}:{Path.GetFullPath(uri.Path.Length > 0 ? uri.Path : ".")}";
+        if (uri.Scheme is "http" or "https" && Uri.TryCreate(uri.Text, UriKind.Absolute, out var address))
+            return address.GetComponents(UriComponents.HttpRequestUrl, UriFormat.UriEscaped);
         string scheme = uri.Scheme.Replace("nbds", "nbd", StringComparison.Ordinal).Replace("farspans", "farspan", StringComparison.Ordinal);
         string? place = Place(uri, scheme);
         string path = uri.Authority is null ? uri.Path : "/" + Uri.UnescapeDataString(uri.Path.TrimStart('/'));

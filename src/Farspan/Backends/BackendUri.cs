@@ -52,7 +52,9 @@ public sealed class BackendUri
         string scheme = schemeEnd < 0 ? "file" : text[..schemeEnd].ToLowerInvariant();
         string rest = schemeEnd < 0 ? text : text[(schemeEnd + 1)..];
         int queryStart = rest.IndexOf('?', StringComparison.Ordinal);
-        var query = queryStart < 0 ? FrozenDictionary<string, string>.Empty : ParseQuery(rest[(queryStart + 1)..]);
+
+        // A web server's query is its own: in any form, and taken as it stands.
+        var query = queryStart < 0 || scheme is "http" or "https" ? FrozenDictionary<string, string>.Empty : ParseQuery(rest[(queryStart + 1)..]);
         if (queryStart >= 0)
             rest = rest[..queryStart];
         if (schemeEnd < 0 || !rest.StartsWith("//", StringComparison.Ordinal))

@@ -5,11 +5,11 @@ using Xunit;
 namespace Farspan.EndToEnd.Tests.Cli;
 
 /// <summary>The program as users run it, with a runtime directory of its own.</summary>
-internal sealed class FarspanProcess(TemporaryDirectory directory)
+internal sealed class FarspanProcess(TemporaryDirectory directory, IReadOnlyDictionary<string, string>? environment = null)
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
-    private readonly Dictionary<string, string> _environment = new(StringComparer.Ordinal) { ["FARSPAN_RUNTIME_DIR"] = directory["run"] };
+    private readonly Dictionary<string, string> _environment = new(environment ?? new Dictionary<string, string>(), StringComparer.Ordinal) { ["FARSPAN_RUNTIME_DIR"] = directory["run"] };
 
     /// <summary>Runs a command line to its end.</summary>
     public Task<PeerProcess> RunAsync(params string[] arguments)

@@ -15,6 +15,8 @@ public sealed class BackendIdentityTests
     [InlineData("file:/tmp/disk", "/tmp/disk", "file:/tmp/./disk?size=1GiB", "file:/tmp/x/../disk?lock=off&direct=on")]
     [InlineData("directory:/tmp/chunks", "directory:/tmp/chunks?size=1GiB&chunk=64KiB")]
     [InlineData("redis://host/0?a=1&b=2", "redis://host/0?b=2&a=1", "REDIS://HOST/0?a=1&b=2")]
+    [InlineData("http://host/a?b=1&a=2&b=1", "http://HOST:80/a?b=1&a=2&b=1", "http://user:p@host/a?b=1&a=2&b=1#x")]
+    [InlineData("https://host/a%2Fb", "https://host:443/a%2Fb")]
     public Task SameBackendWrittenDifferently_HasOneIdentity(string identity, params string[] written)
     {
         Assert.All(written, text => Assert.Equal(identity, BackendUri.Parse(text).Identity));
@@ -31,6 +33,9 @@ public sealed class BackendIdentityTests
     [InlineData("file:/tmp/disk", "directory:/tmp/disk")]
     [InlineData("file:/tmp/disk", "file:/tmp/Disk")]
     [InlineData("redis://host/0?a=1", "redis://host/0?a=2")]
+    [InlineData("http://host/a", "https://host/a")]
+    [InlineData("http://host/a%2Fb", "http://host/a/b")]
+    [InlineData("http://host/a?b=1", "http://host/a?b=2")]
     public Task DifferentBackends_HaveDifferentIdentities(string one, string other)
     {
         Assert.NotEqual(BackendUri.Parse(one).Identity, BackendUri.Parse(other).Identity);

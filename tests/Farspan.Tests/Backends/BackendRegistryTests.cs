@@ -37,7 +37,7 @@ public sealed class BackendRegistryTests
         var registry = new BackendRegistry().AddCoreBackends();
         var error = await Assert.ThrowsAsync<FormatException>(async () => await registry.OpenAsync("floppy:a"));
         Assert.Contains("'floppy:'", error.Message, StringComparison.Ordinal);
-        Assert.Contains("known are directory, farspan, farspan+unix, farspans, farspans+unix, file, memory (", error.Message, StringComparison.Ordinal);
+        Assert.Contains("known are directory, farspan, farspan+unix, farspans, farspans+unix, file, http, https, memory, pattern (", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', error.Message);
     }
 }
