@@ -5,7 +5,7 @@ namespace Farspan.TestKit.Transports;
 /// <summary>A channel whose peer has said all it will say, and takes whatever comes; so a session runs on one thread, to its end.</summary>
 internal sealed class ArrayChannel : ByteChannel
 {
-    private byte[] _input = [];
+    private ReadOnlyMemory<byte> _input;
     private int _position;
 
     /// <summary>The most that one receive gives.</summary>
@@ -24,7 +24,7 @@ internal sealed class ArrayChannel : ByteChannel
 
     public bool IsAborted { get; private set; }
 
-    public void Reset(byte[] input)
+    public void Reset(ReadOnlyMemory<byte> input)
     {
         _input = input;
         _position = 0;
@@ -37,7 +37,7 @@ internal sealed class ArrayChannel : ByteChannel
     {
         BeforeReceive?.Invoke();
         int count = Math.Min(Math.Min(buffer.Length, LargestReceive), _input.Length - _position);
-        _input.AsSpan(_position, count).CopyTo(buffer);
+        _input.Span.Slice(_position, count).CopyTo(buffer);
         _position += count;
         return count;
     }

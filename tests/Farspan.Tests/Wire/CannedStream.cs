@@ -1,12 +1,13 @@
+using Farspan.Wire.Protocol;
+
 namespace Farspan.Tests.Wire;
 
 /// <summary>
-/// A peer that says the same whatever it is told: the first answer's worth at once, what is behind that once a second message was sent to it.
+/// A peer that says the same whatever it is told: the answer to a hello at once, what is behind that once a second message was sent to it.
 /// </summary>
 internal sealed class CannedStream(byte[] bytes) : Stream
 {
-    private const int HelloSize = 80;
-
+    private readonly int _helloSize = ServerHello.TryRead(bytes, out var hello) ? Math.Min(bytes.Length, ServerHello.Size + hello.TextLength) : bytes.Length;
     private readonly object _gate = new();
     private readonly MemoryStream _written = new();
     private int _position;
@@ -43,9 +44,9 @@ internal sealed class CannedStream(byte[] bytes) : Stream
     {
         lock (_gate)
         {
-            while (!EndsAtOnce && _messages < 2 && _position >= HelloSize && !_isClosed)
+            while (!EndsAtOnce && _messages < 2 && _position >= _helloSize && _position < bytes.Length && !_isClosed)
                 Monitor.Wait(_gate);
-            int limit = EndsAtOnce || _messages >= 2 ? bytes.Length : Math.Min(bytes.Length, HelloSize);
+            int limit = EndsAtOnce || _messages >= 2 ? bytes.Length : _helloSize;
             int count = _isClosed ? 0 : Math.Min(buffer.Length, limit - _position);
             bytes.AsSpan(_position, count).CopyTo(buffer);
             _position += count;

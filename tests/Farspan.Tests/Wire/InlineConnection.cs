@@ -26,7 +26,7 @@ internal sealed class InlineConnection : IAsyncDisposable
     }
 
     /// <summary>Serves <paramref name="input"/> to its end; checks that nothing is left in flight.</summary>
-    public void Run(byte[] input)
+    public void Run(ReadOnlyMemory<byte> input)
     {
         Channel.Reset(input);
         _server.Run(new WireConnection(Channel, _server, _options, _pool, _budget));

@@ -22,7 +22,7 @@ internal sealed class InlineLane : IDisposable
     private readonly List<ValueTask> _tasks = [];
     private readonly List<Exception?> _failures = [];
 
-    public InlineLane(byte[] answers, bool hasChecksums, int largestReceive = int.MaxValue)
+    public InlineLane(ReadOnlyMemory<byte> answers, bool hasChecksums, int largestReceive = int.MaxValue)
     {
         var options = new FarspanClientOptions { Endpoint = StreamEndpoint.Unix("/none") };
         var hello = WireMessages.Description(hasChecksums);

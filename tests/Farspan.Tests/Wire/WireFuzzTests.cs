@@ -21,14 +21,14 @@ public sealed class WireFuzzTests
     {
         await using var backend = new MemoryBackend(1 << 20);
         await using var host = new InlineConnection(backend);
-        byte[] whole = Conversation(hasChecksums);
         var random = new Random(hasChecksums ? 1 : 2);
+        var mutator = new WireMutator(Conversation(hasChecksums), random);
         host.Channel.IsSafe = !hasChecksums;
         int answered = 0;
         for (int i = 0; i < Cases; i++)
         {
             host.Channel.LargestReceive = random.Next(3) == 0 ? random.Next(1, 200) : int.MaxValue;
-            host.Run(WireMessages.Changed(whole, random));
+            host.Run(mutator.Next());
             answered += host.Channel.SentBytes > ServerHello.Size ? 1 : 0;
         }
 
@@ -41,12 +41,12 @@ public sealed class WireFuzzTests
     public Task ChangedAnswers_FailRequests_AndNeverMakeUpBytes(bool hasChecksums) => Task.Run(() =>
     {
         var (shortBytes, longBytes) = Stored();
-        byte[] whole = [.. InlineLane.Answers(shortBytes, longBytes).SelectMany(static bytes => bytes)];
         var random = new Random(hasChecksums ? 3 : 4);
+        var mutator = new WireMutator([.. InlineLane.Answers(shortBytes, longBytes).SelectMany(static bytes => bytes)], random);
         int right = 0;
         for (int i = 0; i < Cases; i++)
         {
-            using var lane = new InlineLane(WireMessages.Changed(whole, random), hasChecksums, random.Next(3) == 0 ? random.Next(40, 20_000) : int.MaxValue);
+            using var lane = new InlineLane(mutator.Next(), hasChecksums, random.Next(3) == 0 ? random.Next(40, 20_000) : int.MaxValue);
             lane.Run();
             if (!hasChecksums)
                 continue;
@@ -68,7 +68,7 @@ public sealed class WireFuzzTests
         byte[] whole = [.. answers.SelectMany(static bytes => bytes)];
         for (int end = 0; end <= whole.Length; end += end > 5000 && end < 70_000 ? 97 : 1)
         {
-            using var lane = new InlineLane(whole[..end], hasChecksums);
+            using var lane = new InlineLane(whole.AsMemory(0, end), hasChecksums);
             lane.Run();
             int complete = 0;
             int position = 0;
@@ -98,7 +98,7 @@ public sealed class WireFuzzTests
         host.Channel.IsSafe = !hasChecksums;
         byte[] whole = Conversation(hasChecksums);
         for (int end = 0; end <= whole.Length; end += end > 2000 && end < 60_000 ? 97 : 1)
-            host.Run(whole[..end]);
+            host.Run(whole.AsMemory(0, end));
     });
 
     private static (byte[] Short, byte[] Long) Stored()

@@ -61,35 +61,4 @@ internal static class WireMessages
         payload.CopyTo(bytes, WireFrame.Size);
         return bytes;
     }
-
-    /// <summary>
-    /// A changed copy, which may also be cut; half of them with checksums of headers put right again, so that what is behind those is met.
-    /// </summary>
-    public static byte[] Changed(byte[] whole, Random random)
-    {
-        byte[] bytes = [.. whole];
-        for (int changes = 1 + random.Next(3); changes > 0; changes--)
-        {
-            int at = random.Next(bytes.Length);
-            if (random.Next(2) == 0)
-                bytes[at] ^= (byte)(1 << random.Next(8));
-            else
-                random.NextBytes(bytes.AsSpan(at, Math.Min(random.Next(1, 9), bytes.Length - at)));
-        }
-
-        if (random.Next(2) == 0)
-            Mend(bytes);
-        return random.Next(4) == 0 ? bytes[..random.Next(bytes.Length)] : bytes;
-    }
-
-    private static void Mend(Span<byte> bytes)
-    {
-        for (int at = 0; at + WireFrame.Size <= bytes.Length; at++)
-        {
-            if (bytes.Slice(at, 3).SequenceEqual("FSr"u8) || bytes.Slice(at, 3).SequenceEqual("FAR"u8))
-                BitConverter.TryWriteBytes(bytes[(at + 44)..], Crc32C.Compute(bytes.Slice(at, 44)));
-            else if (bytes.Slice(at, 3).SequenceEqual("far"u8) && at + ServerHello.Size <= bytes.Length)
-                BitConverter.TryWriteBytes(bytes[(at + 76)..], Crc32C.Compute(bytes.Slice(at, 76)));
-        }
-    }
 }
