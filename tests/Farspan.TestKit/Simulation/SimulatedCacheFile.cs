@@ -21,6 +21,7 @@ internal sealed class SimulatedCacheFile(SimulatedDisk disk, string name, Simula
     public async ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer)
     {
         await disk.EnterAsync(_life);
+        disk.BeginAppending(file);
         disk.Write(file, offset, buffer.Span);
     }
 

@@ -15,6 +15,7 @@ internal sealed class SimulatedDisk(int seed, TimeProvider clock)
     private readonly Random _random = new(seed);
     private readonly List<Dictionary<string, SimulatedFile>> _olderNames = [];
     private Dictionary<string, SimulatedFile> _names = new(StringComparer.Ordinal);
+    private SimulatedFile? _losing;
     private int _life;
 
     /// <summary>Calls made so far.</summary>
@@ -29,7 +30,10 @@ internal sealed class SimulatedDisk(int seed, TimeProvider clock)
     /// <summary>Sectors of all files together; a write that would take more fails.</summary>
     public long SectorLimit { get; set; } = long.MaxValue;
 
-    /// <summary>The name of a file whose next sync fails and loses what it should have made durable.</summary>
+    /// <summary>
+    /// The name of a file whose next sync fails and loses what it should have made durable. What readers see of that goes a moment later, as in a
+    /// system that drops pages which it could not write: nobody can know before he has been told.
+    /// </summary>
     public string? FailSyncOf { get; set; }
 
     /// <summary>Whether a sync has failed since the last <see cref="Restart"/>.</summary>
@@ -72,6 +76,7 @@ internal sealed class SimulatedDisk(int seed, TimeProvider clock)
         HasCrashed = false;
         HasLostSync = false;
         CrashAtCall = int.MaxValue;
+        EndLoss();
         if (!losePower)
             return;
         BootId = $"boot-{_life}";
@@ -138,10 +143,32 @@ internal sealed class SimulatedDisk(int seed, TimeProvider clock)
         {
             FailSyncOf = null;
             HasLostSync = true;
-            file.LosePower(_random);
+            _losing = file;
+            _ = LoseAsync();
             throw new BackendException(BackendError.InputOutput, $"The simulated disk lost what {name} held.");
         }
 
+        if (file == _losing)
+            EndLoss();
         file.Sync();
+    }
+
+    /// <summary>What is written to a file after a failed sync is not lost with what was before.</summary>
+    internal void BeginAppending(SimulatedFile file)
+    {
+        if (file == _losing)
+            EndLoss();
+    }
+
+    private async Task LoseAsync()
+    {
+        await Task.Delay(TimeSpan.FromMilliseconds(1), clock);
+        EndLoss();
+    }
+
+    private void EndLoss()
+    {
+        _losing?.LosePower(_random);
+        _losing = null;
     }
 }

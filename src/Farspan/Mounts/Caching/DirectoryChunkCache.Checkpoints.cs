@@ -13,8 +13,6 @@ internal sealed partial class DirectoryChunkCache
     private Task _lastRound = Task.CompletedTask;
     private volatile TaskCompletionSource _wanted = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile TaskCompletionSource _due = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private BackendException? _fault;
-    private volatile bool _isDataInDoubt;
     private long _compactAt;
     private long _bytesSince;
     private volatile bool _isClosing;
@@ -276,49 +274,5 @@ internal sealed partial class DirectoryChunkCache
             await AppendAsync(closed.WrittenMemory);
         });
         await _journal.FlushAsync();
-    }
-
-    private void ThrowIfFaulted()
-    {
-        if (_fault is { } fault)
-        {
-            throw new BackendException(
-                fault.Error, $"The cache {_options.Files.Name} failed before and may have lost writes; mount it again. It was: {fault.Message}", fault, isTransient: false);
-        }
-    }
-
-    private void ThrowIfDataIsInDoubt()
-    {
-        if (_isDataInDoubt)
-            ThrowIfFaulted();
-    }
-
-    private BackendException Fault(BackendException failure, bool isDataInDoubt)
-    {
-        _fault ??= failure;
-        _isDataInDoubt |= isDataInDoubt;
-        return failure;
-    }
-
-    /// <summary>A flush failed: the system forgets what it could not write, so nothing is trusted until the cache is opened again.</summary>
-    private async ValueTask<BackendException> FaultAsync(BackendException failure, bool isDataInDoubt)
-    {
-        Fault(failure, isDataInDoubt);
-        try
-        {
-            await _turns.RunAloneAsync(async () =>
-            {
-                var fault = new ArrayBufferWriter<byte>();
-                JournalRecord.Write(fault, RecordKind.Fault);
-                await _journal.AppendAsync(fault.WrittenMemory);
-                await _journal.FlushAsync();
-            });
-        }
-        catch (BackendException)
-        {
-            // Whoever opens the cache finds out by its own flush, or not at all; more cannot be done on such a disk.
-        }
-
-        return failure;
     }
 }

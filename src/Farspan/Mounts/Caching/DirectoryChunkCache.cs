@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using Farspan.Backends;
 using Farspan.Chunks;
 using Farspan.Mounts.Caching.Journal;
@@ -91,7 +92,16 @@ internal sealed partial class DirectoryChunkCache : IChunkCache
     {
         ObjectDisposedException.ThrowIf(_isDisposed, this);
         ThrowIfDataIsInDoubt();
-        return _data.ReadAsync(offset, buffer, cancellationToken);
+        var read = _data.ReadAsync(offset, buffer, cancellationToken);
+        return read.IsCompletedSuccessfully && !_isDataInDoubt ? read : ReadToTheEndAsync(read);
+    }
+
+    /// <summary>A read that a failed sync overtook may have seen what that has lost.</summary>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder))]
+    private async ValueTask ReadToTheEndAsync(ValueTask read)
+    {
+        await read;
+        ThrowIfDataIsInDoubt();
     }
 
     /// <inheritdoc/>

@@ -228,6 +228,44 @@ public sealed class DirectoryChunkCacheTests : IDisposable
     }
 
     [Fact(Timeout = 120_000)]
+    public Task ReadThatAFailedSyncOvertakes_Fails()
+    {
+        int overtaken = 0;
+        for (int seed = 0; seed < 60; seed++)
+        {
+            VirtualTime.Run(async clock =>
+            {
+                var disk = new SimulatedDisk(seed, clock);
+                var cache = await OpenAsync(disk, clock);
+                await cache.NoteDirtyAsync(0, 0, ChunkSize, default);
+                await cache.WriteAsync(0, Bytes(1), default);
+                disk.FailSyncOf = DirectoryChunkCache.DataName;
+                var flush = cache.FlushAsync(default).AsTask();
+                byte[] bytes = new byte[ChunkSize];
+                while (!flush.IsCompleted)
+                {
+                    try
+                    {
+                        await cache.ReadAsync(0, bytes, default);
+                        Assert.Equal(Bytes(1), bytes);
+                    }
+                    catch (BackendException)
+                    {
+                        overtaken++;
+                        break;
+                    }
+                }
+
+                await Assert.ThrowsAsync<BackendException>(() => flush);
+                await Assert.ThrowsAsync<BackendException>(async () => await cache.DisposeAsync());
+            });
+        }
+
+        Assert.True(overtaken > 0);
+        return Task.CompletedTask;
+    }
+
+    [Fact(Timeout = 120_000)]
     public Task Journal_StaysShort_AndWhatItSaysIsKept()
     {
         VirtualTime.Run(async clock =>
