@@ -33,6 +33,9 @@ internal sealed class ChunkDetail
     /// <summary>The number of the last write.</summary>
     public long DirtyUpTo { get; set; }
 
+    /// <summary>The number of the first write that is in <see cref="Sending"/>.</summary>
+    public long SendingFrom { get; set; }
+
     /// <summary>The number of the first write that is in <see cref="Unflushed"/>.</summary>
     public long UnflushedFrom { get; set; }
 
@@ -52,6 +55,10 @@ internal sealed class ChunkDetail
     public LinkedListNode<ChunkDetail> ByWrite { get; }
 
     public LinkedListNode<ChunkDetail> ByPush { get; }
+
+    /// <summary>The number of the first write that is not durable at the remote; <see cref="long.MaxValue"/> for none.</summary>
+    public long From => Math.Min(
+        Dirty.IsEmpty ? long.MaxValue : DirtyFrom, Math.Min(Sending.IsEmpty ? long.MaxValue : SendingFrom, Unflushed.IsEmpty ? long.MaxValue : UnflushedFrom));
 
     /// <summary>Whether all that is here is at the remote, durable.</summary>
     public bool IsClean => Dirty.IsEmpty && Sending.IsEmpty && Unflushed.IsEmpty && !IsSending;

@@ -10,7 +10,7 @@ internal sealed partial class ChunkMap
         detail.Sending.Add(detail.Dirty);
         EndDirty(detail);
         Weigh(detail);
-        return detail.DirtyFrom;
+        return detail.SendingFrom = detail.DirtyFrom;
     }
 
     /// <summary>What the push took is at the remote, though not flushed there.</summary>
@@ -71,6 +71,15 @@ internal sealed partial class ChunkMap
         }
 
         Zeroes.UndoUnflushed();
+    }
+
+    /// <summary>
+    /// What was written to a dirty chunk replaces an earlier change of it that is not durable: who waits for that one waits for this.
+    /// </summary>
+    public void TakeOver(long chunkIndex, long from)
+    {
+        if (Find(chunkIndex) is { Dirty.IsEmpty: false } detail)
+            Redirty(detail, new RangeSet(), from);
     }
 
     private void Redirty(ChunkDetail detail, RangeSet ranges, long from)

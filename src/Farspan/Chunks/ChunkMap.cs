@@ -188,36 +188,47 @@ internal sealed partial class ChunkMap
     }
 
     /// <summary>Chunks are zero: what was here of them, and what was dirty, no longer counts.</summary>
-    public void SetZero(long firstChunk, long count)
+    /// <returns>The number of the first write that this replaces and that is not durable at the remote; <see cref="long.MaxValue"/> for none.</returns>
+    public long SetZero(long firstChunk, long count)
     {
+        long from = long.MaxValue;
         if (count < _details.Count)
         {
             for (long index = firstChunk; index < firstChunk + count; index++)
-                Forget(index);
+                Replace(index);
         }
         else if (_details.Count > 0)
         {
             foreach (long index in _details.Keys.Where(index => index >= firstChunk && index < firstChunk + count).ToArray())
-                Forget(index);
+                Replace(index);
         }
 
         WholeCount -= _whole.CountOf(firstChunk, count);
         ZeroCount += count - _zero.CountOf(firstChunk, count);
         _whole.Clear(firstChunk, count);
         _zero.Set(firstChunk, count);
+        return from;
+
+        void Replace(long index)
+        {
+            from = Math.Min(from, Find(index)?.From ?? long.MaxValue);
+            Forget(index);
+        }
     }
 
     /// <summary>A chunk that was zero has its bytes, all of them, in the cache from now on.</summary>
-    /// <returns>Whether the remote may not know yet that it was zero.</returns>
-    public bool EndZero(long chunkIndex)
+    /// <returns>
+    /// Where the remote may not know yet that it was zero: the number of the write that made it so, or of one before that; otherwise null.
+    /// </returns>
+    public long? EndZero(long chunkIndex)
     {
-        bool isUnknown = Zeroes.IsUnknown(chunkIndex);
+        long? from = Zeroes.UnknownSince(chunkIndex);
         Zeroes.Forget(chunkIndex);
         _zero.Clear(chunkIndex);
         ZeroCount--;
         _whole.Set(chunkIndex);
         WholeCount++;
-        return isUnknown;
+        return from;
     }
 
     /// <summary>A clean chunk is given up: it is missing again.</summary>

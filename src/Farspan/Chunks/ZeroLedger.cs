@@ -35,14 +35,17 @@ internal sealed class ZeroLedger(ChunkBitmap zero)
         }
     }
 
-    /// <summary>Chunks, which are zero by now, became so by a write.</summary>
+    /// <summary>
+    /// Chunks, which are zero by now, became so by a write. It has the number of the first write that it replaces, where that is not durable: who
+    /// waits for that one waits for this.
+    /// </summary>
     public void Add(long firstChunk, long count, ZeroKind kind, long write)
     {
         DirtyCount += count - _dirty.CountOf(firstChunk, count);
         _dirty.Set(firstChunk, count);
         SetKind(ref _trimmed, kind == ZeroKind.Trim, firstChunk, count);
         SetKind(ref _allocated, kind == ZeroKind.ZeroAllocated, firstChunk, count);
-        _queue.AddLast(new ZeroRun(firstChunk, count, write, kind, PushedAt: 0));
+        Enqueue(new ZeroRun(firstChunk, count, write, kind, PushedAt: 0));
     }
 
     /// <summary>Chunks that are zero and of which the remote does not know, or not durably.</summary>
@@ -61,6 +64,22 @@ internal sealed class ZeroLedger(ChunkBitmap zero)
 
     /// <summary>Whether the remote may not know, or not durably, that a chunk is zero.</summary>
     public bool IsUnknown(long chunkIndex) => _dirty[chunkIndex] || Meets(_sending, chunkIndex, 1) || Meets(_unflushed, chunkIndex, 1);
+
+    /// <summary>
+    /// Where <see cref="IsUnknown"/>, the number of the write that made the chunk zero, or that of an earlier one: the queue is not searched. Otherwise
+    /// null.
+    /// </summary>
+    public long? UnknownSince(long chunkIndex)
+    {
+        long? since = _dirty[chunkIndex] ? From : null;
+        foreach (var run in _sending.Concat(_unflushed))
+        {
+            if (run.Meets(chunkIndex, 1))
+                since = Math.Min(since ?? run.From, run.From);
+        }
+
+        return since;
+    }
 
     /// <summary>A chunk is zero no longer.</summary>
     public void Forget(long chunkIndex)
@@ -165,13 +184,18 @@ internal sealed class ZeroLedger(ChunkBitmap zero)
             _dirty.Set(first, next - first);
         }
 
-        var at = _queue.First;
-        while (at is not null && at.Value.From < run.From)
-            at = at.Next;
+        Enqueue(run);
+    }
+
+    private void Enqueue(in ZeroRun run)
+    {
+        var at = _queue.Last;
+        while (at is not null && at.Value.From > run.From)
+            at = at.Previous;
         if (at is null)
-            _queue.AddLast(run);
+            _queue.AddFirst(run);
         else
-            _queue.AddBefore(at, run);
+            _queue.AddAfter(at, run);
     }
 
     private long SameKind(long first, long count, out ZeroKind kind)

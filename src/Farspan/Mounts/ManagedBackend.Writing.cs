@@ -65,8 +65,8 @@ public sealed partial class ManagedBackend
             _mount.Unproven.Forget(firstChunk, count);
             lock (_mount.Gate)
             {
-                _mount.Map.SetZero(firstChunk, count);
-                _mount.Map.Zeroes.Add(firstChunk, count, kind, ++_mount.LastWrite);
+                long replaced = _mount.Map.SetZero(firstChunk, count);
+                _mount.Map.Zeroes.Add(firstChunk, count, kind, Math.Min(replaced, ++_mount.LastWrite));
             }
         }
         finally
@@ -136,14 +136,18 @@ public sealed partial class ManagedBackend
                 if (wholeOnly && !_mount.Map.IsWhole(index))
                     continue;
                 _mount.LastWrite++;
+                long? replaced = null;
                 if (_mount.Map.IsZero(index))
                 {
                     becameWhole = true;
-                    if (_mount.Map.EndZero(index))
+                    replaced = _mount.Map.EndZero(index);
+                    if (replaced is not null)
                         (start, end) = (0, _mount.Layout.LengthOf(index));
                 }
 
                 becameWhole |= _mount.Map.SetDirty(index, start, end, _mount.LastWrite, now);
+                if (replaced is { } from)
+                    _mount.Map.TakeOver(index, from);
             }
 
             if (becameWhole)

@@ -124,7 +124,7 @@ public sealed class ChunkMapTests
         long from = _map.StartSending(old);
         _map.SetZero(0, 4);
         _map.Zeroes.Add(0, 4, ZeroKind.Zero, ++_write);
-        Assert.True(_map.EndZero(1));
+        Assert.NotNull(_map.EndZero(1));
         Write(1, 0, Chunk);
         _map.EndSending(old, from, push: 1);
         Assert.Empty(_map.ByPush);

@@ -97,6 +97,37 @@ public sealed class KnownPusherDefectTests
             Assert.Equal(0, mount.Status.DirtyBytes);
         });
 
+    /// <summary>Else a flush of what was written completes, and neither that nor what replaced it is at the remote.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void ChangeThatReplacesAnUnpushedOne_IsWhatTheFlushOfThatWaitsFor(bool isZeroedFirst)
+        => VirtualTime.Run(async clock =>
+        {
+            var store = new MemoryBackend(Chunk);
+            await store.WriteAsync(0, Enumerable.Repeat((byte)9, Chunk).ToArray());
+            var faults = new FaultInjectionStage(store);
+            await using var mount = await OpenAsync(faults, clock);
+            await mount.FlushAsync();
+            var cut = faults.Inject(new FaultRule
+            {
+                Operations = BackendOperation.Write | BackendOperation.Zero | BackendOperation.Trim, Error = BackendError.Disconnected, IsTransient = true,
+            });
+            await ChangeAsync(isZeroedFirst);
+            var flush = mount.FlushAsync().AsTask();
+            await Task.Delay(TimeSpan.FromSeconds(2), clock);
+            await ChangeAsync(!isZeroedFirst);
+            await Task.Delay(TimeSpan.FromSeconds(2), clock);
+            Assert.False(flush.IsCompleted);
+            cut.Dispose();
+            await flush;
+            byte[] there = new byte[Chunk];
+            await store.ReadAsync(0, there);
+            Assert.DoesNotContain((byte)9, there);
+
+            ValueTask ChangeAsync(bool zeroes) => zeroes ? mount.ZeroAsync(0, Chunk) : mount.WriteAsync(0, Enumerable.Repeat((byte)1, Chunk).ToArray());
+        });
+
     [Fact]
     public void ManyFailedPushes_DoNotHoldUpTheClose_WhichSaysWhatIsLeft()
         => VirtualTime.Run(async clock =>
