@@ -55,6 +55,9 @@ internal sealed unsafe partial class FuseFileServer
     /// <summary>Called for INTERRUPT with the number of the request that nobody may be waiting for any more; false where it is not known.</summary>
     public Func<ulong, bool>? Interrupted { get; init; }
 
+    /// <summary>The openings of the connection; a reply through another one than gave the request finds nothing.</summary>
+    public IReadOnlyList<IFuseChannel> Openings { get; init; } = [];
+
     /// <summary>
     /// Handles the request of <paramref name="length"/> bytes that lies in <paramref name="request"/>. True when it is answered and the caller
     /// keeps the request; false when the release action will be given it later.
@@ -78,9 +81,8 @@ internal sealed unsafe partial class FuseFileServer
             case FuseOpcode.BATCH_FORGET:
                 return true;
             case FuseOpcode.INTERRUPT:
-                // Another thread may have received the request and not looked at it yet: the kernel asks again.
                 return bodyLength < sizeof(FuseInterruptIn) || Interrupted?.Invoke(((FuseInterruptIn*)request.Body)->unique) != false
-                    || Refuse(request, Errno.EAGAIN);
+                    || HaveAskedAgain(request);
             case FuseOpcode.INIT:
                 return Log(request, Init(request, bodyLength));
             case FuseOpcode.FALLOCATE:
@@ -228,6 +230,22 @@ internal sealed unsafe partial class FuseFileServer
             OutOfMemoryException => Errno.ENOMEM,
             _ => Errno.EIO,
         };
+    }
+
+    /// <summary>
+    /// Another thread may have received the request that is to be interrupted and not looked at it yet: the kernel asks again, where it is told so
+    /// through the opening that gave that request. Which one did is not known yet; the others know of no such request.
+    /// </summary>
+    private bool HaveAskedAgain(FuseRequest interrupt)
+    {
+        var sent = interrupt.ReplyError(Errno.EAGAIN);
+        for (int i = 0; i < Openings.Count && sent == Errno.ENOENT; i++)
+        {
+            interrupt.Channel = Openings[i];
+            sent = interrupt.ReplyError(Errno.EAGAIN);
+        }
+
+        return Log(interrupt, sent);
     }
 
     private bool Refuse(FuseRequest request, Errno error) => Log(request, request.ReplyError(error));

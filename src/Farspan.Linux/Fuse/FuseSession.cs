@@ -37,7 +37,11 @@ internal sealed class FuseSession
         _lookout = _device.TryOpenLookout();
         _pool = new FuseRequestPool(options.MaximumRequests, settings.RequestCapacity);
         _writes = new FuseWriteLog(backend);
-        _server = new FuseFileServer(backend, settings, _writes, _pool.Return, options.Logger) { Interrupted = Interrupt };
+        _server = new FuseFileServer(backend, settings, _writes, _pool.Return, options.Logger)
+        {
+            Interrupted = Interrupt,
+            Openings = _lookout is null ? [_device] : [_device, _lookout],
+        };
         _readers = new FuseReader[options.Threads];
         for (int i = 0; i < _readers.Length; i++)
             _readers[i] = new FuseReader(_device, _lookout, _server, _pool, ReaderEnded, $"fuse {i} {name}");

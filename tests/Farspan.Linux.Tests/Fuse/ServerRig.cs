@@ -8,7 +8,19 @@ namespace Farspan.Linux.Tests.Fuse;
 /// <summary>A server without a kernel: requests are put together by hand, replies are kept.</summary>
 internal sealed unsafe class ServerRig : IDisposable
 {
-    private static readonly FuseFileSettings s_settings = new()
+    private ulong _unique = 100;
+
+    public ServerRig(IBackend backend, Func<FuseFileSettings, FuseFileSettings>? change = null, Func<ulong, bool>? interrupted = null)
+    {
+        Request.Channel = Channel;
+        Writes = new FuseWriteLog(backend);
+        Server = new FuseFileServer(backend, change?.Invoke(Settings) ?? Settings, Writes, r => Released.Add(r), NullLogger.Instance)
+        {
+            Interrupted = interrupted,
+        };
+    }
+
+    public static FuseFileSettings Settings { get; } = new()
     {
         IsReadOnly = false,
         Mode = 0x180,
@@ -20,18 +32,6 @@ internal sealed unsafe class ServerRig : IDisposable
         IgnoreOpenTruncation = true,
         Clock = TimeProvider.System,
     };
-
-    private ulong _unique = 100;
-
-    public ServerRig(IBackend backend, Func<FuseFileSettings, FuseFileSettings>? change = null, Func<ulong, bool>? interrupted = null)
-    {
-        Request.Channel = Channel;
-        Writes = new FuseWriteLog(backend);
-        Server = new FuseFileServer(backend, change?.Invoke(s_settings) ?? s_settings, Writes, r => Released.Add(r), NullLogger.Instance)
-        {
-            Interrupted = interrupted,
-        };
-    }
 
     public RecordingChannel Channel { get; } = new();
 
