@@ -46,6 +46,27 @@ public sealed class WireTimeoutTests
             waitsToWrite: true);
 
     [Fact(Timeout = TimeLimit)]
+    public async Task RefusedConnections_AreOneLineInTheLogNowAndThen_HoweverManyTheyAre()
+    {
+        var clock = new VirtualTimeProvider();
+        var lines = new List<string>();
+        await using var backend = new MemoryBackend(1 << 20);
+        var server = new FarspanServer([new FarspanExport { Backend = backend }], new FarspanServerOptions { Clock = clock, MaximumConnections = 1, Log = lines.Add });
+        using var first = new PatientStream();
+        var served = server.HandleAsync(first);
+        for (int i = 0; i < 500; i++)
+            Refuse();
+        clock.Advance(TimeSpan.FromSeconds(20));
+        Assert.Equal(["connections were refused, 500 of them lately: 1 are the limit"], lines);
+        Refuse();
+        await server.DisposeAsync();
+        await served;
+        Assert.Contains("connections were refused, 1 of them lately: 1 are the limit", lines);
+
+        void Refuse() => Assert.Throws<InvalidOperationException>(() => { _ = server.HandleAsync(new PatientStream()); });
+    }
+
+    [Fact(Timeout = TimeLimit)]
     public async Task ClientThatIsIdle_StaysUnlessAsked_AndWhileItsRequestRuns()
     {
         var clock = new VirtualTimeProvider();

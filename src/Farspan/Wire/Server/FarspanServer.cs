@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Sockets;
 using Farspan.Backends;
 using Farspan.Backends.Leases;
@@ -26,6 +27,7 @@ public sealed class FarspanServer : IAsyncDisposable
     private readonly Dictionary<(Guid Session, int Place), WireConnection> _places = [];
     private readonly CancellationTokenSource _stopped = new();
     private readonly ITimer _watch;
+    private long _refused;
     private bool _stopping;
 
     /// <summary>Makes a server; it serves nobody before <see cref="ServeAsync"/> or <see cref="HandleAsync"/>.</summary>
@@ -148,6 +150,7 @@ public sealed class FarspanServer : IAsyncDisposable
     {
         await StopAsync();
         await _watch.DisposeAsync();
+        ReportRefused();
         _stopped.Dispose();
     }
 
@@ -208,6 +211,8 @@ public sealed class FarspanServer : IAsyncDisposable
             refused = _stopping || _connections.Count >= _options.MaximumConnections;
             if (!refused)
                 _connections.Add(connection);
+            else if (!_stopping)
+                Interlocked.Increment(ref _refused);
         }
 
         if (refused)
@@ -227,5 +232,13 @@ public sealed class FarspanServer : IAsyncDisposable
         lock (_connections)
             open = [.. _connections];
         Array.ForEach(open, static connection => connection.Watch());
+        ReportRefused();
+    }
+
+    // One line for all since the last look: whoever connects over and over fills no log.
+    private void ReportRefused()
+    {
+        if (Interlocked.Exchange(ref _refused, 0) is var refused and > 0)
+            _options.Log?.Invoke(string.Create(CultureInfo.InvariantCulture, $"connections were refused, {refused} of them lately: {_options.MaximumConnections} are the limit"));
     }
 }
