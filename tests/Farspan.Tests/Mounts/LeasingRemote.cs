@@ -13,8 +13,16 @@ internal sealed class LeasingRemote(long length) : IBackend, ILeasing
 
     public bool IsReadOnly => false;
 
+    /// <summary>Called when the lease is asked for.</summary>
+    public Action Acquiring { get; set; } = static () => { };
+
+    /// <summary>Under which key it was asked for last.</summary>
+    public Guid? LastKey { get; private set; }
+
     public ValueTask<ILease> AcquireAsync(string holder, Guid? key = null, CancellationToken cancellationToken = default)
     {
+        LastKey = key;
+        Acquiring();
         if (_lease is not null)
             throw new BackendException(BackendError.Leased, $"The remote is leased to {_lease.Holder}.");
         _lease = new Lease(this, holder, ++_epoch);

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Farspan.Backends;
 using Farspan.Mounts;
+using Farspan.TestKit;
 using Xunit;
 
 namespace Farspan.Tests.Mounts;
@@ -34,6 +35,32 @@ public sealed class ManagedBackendAllocationTests
         AssertNoAllocation(() => Complete(mount.ReadAsync(40_970, buffer.AsMemory(0, 80))));
         await mount.ZeroAsync(65_536, 16_384);
         AssertNoAllocation(() => Complete(mount.ReadAsync(66_000, buffer)));
+    }
+
+    /// <summary>What the cache itself does; its data file is in memory, since how a file is read is the file's affair.</summary>
+    [Fact]
+    public async Task LocalBytes_OfACacheDirectory_AreReadAndWritten_WithoutAllocating()
+    {
+        using var directory = new TemporaryDirectory();
+        var options = new ManagedMountOptions
+        {
+            CacheDirectory = directory["cache"],
+            OpenCacheFile = static _ => new MemoryBackend(Length),
+            RemoteName = "test",
+            ChunkSize = 4096,
+            Flush = FlushMode.Local,
+            BackgroundPull = BackgroundPull.Nothing,
+            PushInterval = TimeSpan.FromHours(1),
+        };
+        await using var mount = await ManagedBackend.OpenAsync(new MemoryBackend(Length), options);
+        byte[] buffer = new byte[6000];
+        await mount.WriteAsync(4096, new byte[4 * 4096]);
+        await mount.WriteAsync(40_960, buffer.AsMemory(0, 100));
+        await mount.FlushAsync();
+        AssertNoAllocation(() => Complete(mount.ReadAsync(5000, buffer)));
+        AssertNoAllocation(() => Complete(mount.WriteAsync(5000, buffer)));
+        AssertNoAllocation(() => Complete(mount.WriteAsync(40_970, buffer.AsMemory(0, 80))));
+        AssertNoAllocation(() => Complete(mount.ReadAsync(40_970, buffer.AsMemory(0, 80))));
     }
 
     private static void AssertNoAllocation(Action body)

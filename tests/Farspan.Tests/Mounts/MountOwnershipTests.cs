@@ -127,6 +127,18 @@ public sealed class MountOwnershipTests : IDisposable
         Assert.Equal(3, (await StoredAsync())[100]);
     }
 
+    /// <summary>Else a process that is killed between the two leaves a lease that nobody can take until it lapses.</summary>
+    [Fact(Timeout = TimeLimit)]
+    public async Task FirstLease_IsAskedForUnderAKeyThatIsKeptAlready()
+    {
+        var remote = new LeasingRemote(Length);
+        Guid? kept = null;
+        remote.Acquiring = () => kept = Farspan.Mounts.Caching.CacheLease.TryRead(File.ReadAllBytes(Path.Combine(_directory["cache"], "lease")))?.Key;
+        await using var mount = await ManagedBackend.OpenAsync(remote, Options());
+        Assert.Equal(remote.LastKey, kept);
+        Assert.NotNull(kept);
+    }
+
     private static byte[] Sevens => [7, 7, 7, 7, 7, 7, 7, 7, 7, 7];
 
     private static async Task<byte[]> ReadAsync(ManagedBackend mount)
