@@ -92,7 +92,7 @@ internal sealed record CopyJob
     {
         try
         {
-            await using (ProgressLine.Start(ProgressOutput, Progress, "copy", length, () => copy.Progress.Done))
+            await using (ProgressLine.Start(ProgressOutput, Progress, "copy", length, () => copy.Progress.Done, "flushing"))
             {
                 await copy.RunAsync(cancellationToken);
             }

@@ -12,10 +12,7 @@ internal static class MountBackend
 
     private static async ValueTask<IBackend> OpenAsync(BackendUri uri, BackendOpenOptions options, CancellationToken cancellationToken)
     {
-        uri.AllowOnly();
-        if (uri.Authority is not null || uri.Path.Length == 0)
-            throw new FormatException("a mount is named by its TARGET, as in mount:/mnt/disk.img");
-        string target = TargetPath.ResolveMount(uri.Path);
+        string target = TargetPath.ResolveMount(Named(uri));
         if (RuntimeDirectory.Find() is not { } directory || MountRecord.Find(directory, target) is not { IsServed: true } record)
             throw new BackendException(BackendError.NotFound, $"There is no running Farspan mount at {target}; 'farspan status' lists those that run.");
         return await NbdClientBackend.ConnectAsync(
@@ -32,5 +29,17 @@ internal static class MountBackend
                 Clock = options.Clock,
             },
             cancellationToken);
+    }
+
+    private static string Named(BackendUri uri)
+    {
+        // A mount without a file is named by the URI at which it is served, which may have parameters of its own.
+        string rest = uri.Text[(uri.Scheme.Length + 1)..];
+        if (rest.Contains("://", StringComparison.Ordinal))
+            return rest;
+        uri.AllowOnly();
+        return uri.Authority is null && uri.Path.Length > 0
+            ? uri.Path
+            : throw new FormatException("a mount is named by its TARGET, as in mount:/mnt/disk.img");
     }
 }

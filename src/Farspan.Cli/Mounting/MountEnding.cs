@@ -134,7 +134,7 @@ internal sealed class MountEnding(MountParts parts)
             return null;
         long before = managed.Status.PushedBytes;
         return ProgressLine.Start(
-            Console.Error, parts.Settings.Progress, "push", total, () => Math.Max(total - Dirty(managed), managed.Status.PushedBytes - before));
+            Console.Error, parts.Settings.Progress, "push", total, () => Math.Max(total - Dirty(managed), managed.Status.PushedBytes - before), "flushing");
     }
 
     private static long Dirty(ManagedBackend managed) => managed.Status is var status ? status.DirtyBytes + status.DirtyZeroBytes : 0;

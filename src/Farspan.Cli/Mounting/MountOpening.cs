@@ -69,6 +69,7 @@ internal sealed class MountOpening(MountSettings settings, ILogger? logger)
             IsManaged = settings.Managed is not null,
             Cache = settings.Managed?.Options.CacheDirectory,
             Listens = settings.Exports.Listen.Count > 0 ? _exports.Uris : null,
+            ExportArguments = settings.Exports.Arguments(),
         };
         record.Write();
         DeadMounts.Prune(directory);

@@ -28,6 +28,9 @@ internal sealed record MountRecord(string Target, string Path, string Remote, bo
     /// <summary>The URIs at which it is served to clients; null where it is not.</summary>
     public IReadOnlyList<string>? Listens { get; init; }
 
+    /// <summary>What the command line says of clients: where to listen, and how.</summary>
+    public IReadOnlyList<string> ExportArguments { get; init; } = [];
+
     /// <summary>Whether it is a file, and not only served to clients.</summary>
     [JsonIgnore]
     public bool IsFile => Path.StartsWith('/');
@@ -37,8 +40,8 @@ internal sealed record MountRecord(string Target, string Path, string Remote, bo
     public string? ResumeCommand => Cache is null || ReadOnly
         ? null
         : IsFile
-            ? $"farspan mount {ShellWord.Quote(Remote)} {ShellWord.Quote(Target)} --cache {ShellWord.Quote(Cache)}"
-            : $"farspan serve {ShellWord.Quote(Remote)} --managed --cache {ShellWord.Quote(Cache)}";
+            ? ShellWord.Join(["farspan", "mount", Remote, Target, "--cache", Cache, .. ExportArguments])
+            : ShellWord.Join(["farspan", "serve", Remote, "--managed", "--cache", Cache, .. ExportArguments]);
 
     /// <summary>The Unix socket on which it serves what it shows, by NBD, for reading.</summary>
     [JsonIgnore]

@@ -41,7 +41,7 @@ internal sealed class PushWatch : IAsyncDisposable
             var first = await MountInquiry.AskAsync(_record, _stop.Token);
             long total = first.DirtyBytes ?? 0;
             if (total > 0)
-                line = ProgressLine.Start(_output, _mode, "push", total, () => Interlocked.Read(ref _done));
+                line = ProgressLine.Start(_output, _mode, "push", total, () => Interlocked.Read(ref _done), "flushing");
             while (true)
             {
                 // What is sent counts, though all of it is dirty until the flush that follows.

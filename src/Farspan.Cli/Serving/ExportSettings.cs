@@ -29,6 +29,26 @@ internal sealed record ExportSettings
     /// <summary>The file that keeps the last lease; null to keep it in memory.</summary>
     public string? LeaseFile { get; init; }
 
+    /// <summary>The arguments of a command that serves the same in the same way.</summary>
+    public IReadOnlyList<string> Arguments()
+    {
+        var arguments = new List<string>();
+        foreach (var listen in Listen)
+            arguments.AddRange(["--listen", listen.Absolute]);
+        if (Name.Length > 0)
+            arguments.AddRange(["--name", Name]);
+        if (Tls is { } tls)
+        {
+            arguments.AddRange(["--tls-certificates", Path.GetFullPath(tls.CertificateDirectory), "--tls", tls.Required ? "require" : "on"]);
+            if (tls.RequireClientCertificate)
+                arguments.Add("--tls-verify-peer");
+        }
+
+        if (Tls is not { Required: true } && Listen.Any(static listen => !listen.Endpoint.IsLocal))
+            arguments.Add("--insecure");
+        return arguments;
+    }
+
     /// <summary>Checks that the listeners fit what is said of TLS.</summary>
     /// <param name="isInsecure">Whether clients from other machines are taken without TLS.</param>
     /// <exception cref="FormatException">A listener would take clients from other machines in the clear without <c>--insecure</c>, or TLS is missing.</exception>

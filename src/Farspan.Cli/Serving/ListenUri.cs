@@ -32,6 +32,16 @@ internal sealed record ListenUri
     /// <summary>Whether the scheme asks for TLS.</summary>
     public bool NeedsTls { get; }
 
+    /// <summary>The same listener, from whatever directory it is named.</summary>
+    public string Absolute
+    {
+        get
+        {
+            string scheme = (IsFarspan ? "farspan" : "nbd") + (NeedsTls ? "s" : "");
+            return Endpoint.Path is { } socket ? $"{scheme}+unix:///?socket={Escape(socket)}" : $"{scheme}://{Endpoint}";
+        }
+    }
+
     /// <summary>Parses the text.</summary>
     /// <exception cref="FormatException">It is no listener.</exception>
     public static ListenUri Parse(string text)
@@ -58,10 +68,12 @@ internal sealed record ListenUri
     public static string ForClient(StreamEndpoint bound, string export, bool tls, bool isFarspan = false)
     {
         string scheme = (isFarspan ? "farspan" : "nbd") + (tls ? "s" : "");
-        string name = Uri.EscapeDataString(export).Replace("%2F", "/", StringComparison.Ordinal);
+        string name = Escape(export);
         if (bound.Path is not null)
-            return $"{scheme}+unix:///{name}?socket={Uri.EscapeDataString(bound.Path).Replace("%2F", "/", StringComparison.Ordinal)}";
+            return $"{scheme}+unix:///{name}?socket={Escape(bound.Path)}";
         bool isAny = bound.Host is "0.0.0.0" or "::";
         return $"{scheme}://{(isAny ? $"{Environment.MachineName}:{bound.Port}" : bound.ToString())}/{name}";
     }
+
+    private static string Escape(string text) => Uri.EscapeDataString(text).Replace("%2F", "/", StringComparison.Ordinal);
 }

@@ -19,32 +19,38 @@ internal sealed class ProgressLine : IAsyncDisposable
     private readonly string _what;
     private readonly long _total;
     private readonly Func<long> _done;
+    private readonly string? _lastStep;
     private readonly TimeProvider _clock;
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _loop;
     private bool _shown;
 
-    private ProgressLine(TextWriter output, ProgressMode mode, string what, long total, Func<long> done, TimeProvider clock)
+    private ProgressLine(TextWriter output, ProgressMode mode, string what, long total, Func<long> done, string? lastStep, TimeProvider clock)
     {
         _output = output;
         _redraws = mode == ProgressMode.Redraw;
         _what = what;
         _total = total;
         _done = done;
+        _lastStep = lastStep;
         _clock = clock;
         _loop = mode == ProgressMode.None ? Task.CompletedTask : Task.Run(LoopAsync);
     }
 
-    /// <summary>Starts to show; <paramref name="done"/> is asked for the bytes done so far, from another thread.</summary>
-    public static ProgressLine Start(TextWriter output, ProgressMode mode, string what, long total, Func<long> done, TimeProvider? clock = null)
-        => new(output, mode, what, total, done, clock ?? TimeProvider.System);
+    /// <summary>
+    /// Starts to show; <paramref name="done"/> is asked for the bytes done so far, from another thread, and <paramref name="lastStep"/> says what goes on
+    /// once these are all.
+    /// </summary>
+    public static ProgressLine Start(
+        TextWriter output, ProgressMode mode, string what, long total, Func<long> done, string? lastStep = null, TimeProvider? clock = null)
+        => new(output, mode, what, total, done, lastStep, clock ?? TimeProvider.System);
 
     /// <summary>Writes one state as text, such as <c>copy: 35 %, 350 MiB of 1 GiB, 110 MiB/s, 6 s left</c>.</summary>
-    public static string Format(string what, long done, long total, TimeSpan elapsed)
+    public static string Format(string what, long done, long total, TimeSpan elapsed, string? lastStep = null)
     {
         double rate = elapsed > TimeSpan.Zero ? done / elapsed.TotalSeconds : 0;
         string percent = (total == 0 ? 100 : done * 100.0 / total).ToString("0", CultureInfo.InvariantCulture);
-        string left = rate > 0 ? $", {Duration(TimeSpan.FromSeconds(Math.Min((total - done) / rate, LongestLeft)))} left" : "";
+        string left = done >= total && lastStep is not null ? $", {lastStep}" : rate > 0 ? $", {Duration(TimeSpan.FromSeconds(Math.Min((total - done) / rate, LongestLeft)))} left" : "";
         return $"{what}: {percent} %, {ByteSize.Format(done)} of {ByteSize.Format(total)}, {ByteSize.Format((long)rate)}/s{left}";
     }
 
@@ -83,7 +89,7 @@ internal sealed class ProgressLine : IAsyncDisposable
                 return;
             }
 
-            string line = Format(_what, Math.Min(_done(), _total), _total, _clock.GetElapsedTime(started));
+            string line = Format(_what, Math.Min(_done(), _total), _total, _clock.GetElapsedTime(started), _lastStep);
             await _output.WriteAsync(_redraws ? $"\r{line}\e[K" : $"{line}\n");
             await _output.FlushAsync();
             _shown = true;

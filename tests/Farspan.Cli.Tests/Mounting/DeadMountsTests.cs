@@ -1,4 +1,6 @@
 using Farspan.Cli.Mounting;
+using Farspan.Cli.Serving;
+using Farspan.Nbd.Server;
 using Farspan.TestKit;
 using Xunit;
 
@@ -40,6 +42,16 @@ public sealed class DeadMountsTests
     {
         var record = MountRecord.Create("/tmp", target, target, "file:disk") with { Cache = "/tmp/c", IsManaged = true };
         Assert.Equal(command, record.ResumeCommand);
+        var exports = new ExportSettings
+        {
+            Listen = [ListenUri.Parse("nbd://0.0.0.0:10809"), ListenUri.Parse("farspan+unix:///?socket=/tmp/a%20socket")],
+            Name = "disk",
+            Tls = new NbdServerTls { CertificateDirectory = "/etc/pki", Required = false },
+        };
+        Assert.Equal(
+            $"{command} --listen nbd://0.0.0.0:10809 --listen 'farspan+unix:///?socket=/tmp/a%20socket' --name disk --tls-certificates /etc/pki --tls on --insecure",
+            (record with { ExportArguments = exports.Arguments() }).ResumeCommand);
+        Assert.Equal(["--listen", "nbd://127.0.0.1:10809"], new ExportSettings { Listen = [ListenUri.Parse("nbd://127.0.0.1")] }.Arguments());
         Assert.Null((record with { ReadOnly = true }).ResumeCommand);
         Assert.Null((record with { Cache = null }).ResumeCommand);
         return Task.CompletedTask;

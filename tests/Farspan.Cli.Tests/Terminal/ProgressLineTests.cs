@@ -13,6 +13,14 @@ public sealed class ProgressLineTests
     }
 
     [Fact(Timeout = 120_000)]
+    public Task Format_OfAllBytes_SaysWhatStillGoesOn()
+    {
+        Assert.Equal("push: 100 %, 1 GiB of 1 GiB, 512 MiB/s, flushing", ProgressLine.Format("push", 1L << 30, 1L << 30, TimeSpan.FromSeconds(2), "flushing"));
+        Assert.Equal("push: 50 %, 512 MiB of 1 GiB, 256 MiB/s, 2.0 s left", ProgressLine.Format("push", 512L << 20, 1L << 30, TimeSpan.FromSeconds(2), "flushing"));
+        return Task.CompletedTask;
+    }
+
+    [Fact(Timeout = 120_000)]
     public Task Format_OfAJobThatHardlyMoves_SaysSo()
     {
         Assert.EndsWith(" h 46 min left", ProgressLine.Format("copy", 1, 1L << 50, TimeSpan.FromSeconds(2)), StringComparison.Ordinal);

@@ -94,6 +94,10 @@ public sealed class ManagedServeTests
         await Task.WhenAll(Fio("one", "0"), Fio("two", "16m"));
         string uri = $"nbd+unix:///?socket={directory["s"]}";
         await farspan.OkAsync("copy", uri, "file:seen");
+
+        // By its record, as `farspan status` knows it.
+        await farspan.OkAsync("copy", $"mount:{uri}", "file:seen-as-mount");
+        await PeerProcess.RunOkAsync("cmp", [directory["seen"], directory["seen-as-mount"]]);
         await server.SignalAsync("TERM");
         await server.WaitForExitAsync(s_patience);
         Assert.True(server.ExitCode == 0, server.Report);
@@ -124,7 +128,7 @@ public sealed class ManagedServeTests
             await server.WaitForExitAsync(s_patience);
             Assert.True(server.ExitCode == 1, server.Report);
             Assert.Contains($"(4096 bytes) were not pushed; they are kept in {directory["cache"]}", server.Error, StringComparison.Ordinal);
-            Assert.EndsWith($"--managed --cache {directory["cache"]}\n", server.Error, StringComparison.Ordinal);
+            Assert.EndsWith($"--managed --cache {directory["cache"]} --listen 'nbd+unix:///?socket={directory["s"]}'\n", server.Error, StringComparison.Ordinal);
             Assert.True(server.Error.TrimEnd('\n').Split('\n').Length == 1, server.Report);
         }
 
