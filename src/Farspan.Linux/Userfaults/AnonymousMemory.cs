@@ -14,7 +14,7 @@ internal sealed unsafe class AnonymousMemory : RegionMemory
     private const int ScanCapacity = 64;
 
     private readonly PageMap _pages;
-    private bool _isDisposed;
+    private bool _isGivenUp;
 
     private AnonymousMemory(UserfaultDescriptor faults, nint address, long length, bool tracksWrites, PageMap pages)
         : base(faults, (ulong)address, length, tracksWrites)
@@ -95,17 +95,15 @@ internal sealed unsafe class AnonymousMemory : RegionMemory
             throw LinuxError.Exception(LinuxError.Last, $"dropping {length} bytes at {offset} of a region");
     }
 
-    public override void Dispose()
+    public override void GiveUp()
     {
-        if (_isDisposed)
+        if (Interlocked.Exchange(ref _isGivenUp, true))
             return;
-        _isDisposed = true;
 
         // In this order: once the memory is not registered any more, absent pages would read as zero, so by then nobody may read them.
         _ = Libc.Protect((nint)Address, (nuint)Length, 0);
         _ = Faults.Unregister(Address, (ulong)Length);
         _ = Libc.Unmap((nint)Address, (nuint)Length);
-        Faults.Dispose();
         _pages.Dispose();
     }
 

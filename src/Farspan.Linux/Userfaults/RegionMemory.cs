@@ -96,7 +96,17 @@ internal abstract class RegionMemory : IDisposable
     }
 
     /// <summary>Has who waits for pages look again.</summary>
-    public void Wake(long offset, long length) => _ = Faults.Wake(Address + (ulong)offset, (ulong)length);
+    public void Wake(long offset, long length)
+    {
+        try
+        {
+            _ = Faults.Wake(Address + (ulong)offset, (ulong)length);
+        }
+        catch (ObjectDisposedException)
+        {
+            // A fill that ended after the region: nobody waits any more.
+        }
+    }
 
     /// <summary>Whether a page is present, as far as can be known: a fault that was told of it is over then.</summary>
     public abstract bool IsHere(long offset);
@@ -127,8 +137,15 @@ internal abstract class RegionMemory : IDisposable
     /// <summary>Drops pages whatever they hold, poison too.</summary>
     public abstract void Drop(long offset, long length);
 
-    /// <summary>Gives the memory up. Threads that still touch what is absent must not see zeroes afterwards.</summary>
-    public abstract void Dispose();
+    /// <summary>Gives the memory up, while its faults are still read. Threads that still touch what is absent must not see zeroes afterwards.</summary>
+    public abstract void GiveUp();
+
+    /// <summary>Closes the descriptor, once nothing reads it any more; after <see cref="GiveUp"/>.</summary>
+    public void Dispose()
+    {
+        GiveUp();
+        Faults.Dispose();
+    }
 
     private FillOutcome? GoesOn(Errno error, long offset, ref long at, long done)
     {

@@ -1,0 +1,7 @@
+namespace Farspan.Linux.Tests.Userfaults;
+
+internal enum FaultKind
+{
+    Read,
+    Write,
+}
