@@ -11,6 +11,8 @@ internal sealed record FigureOptions
 
     public required string FaultLoad { get; init; }
 
+    public required string UserfaultHandler { get; init; }
+
     /// <summary>Where sockets, mount points and data lie; removed at the end.</summary>
     public required string Scratch { get; init; }
 

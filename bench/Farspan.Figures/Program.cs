@@ -10,7 +10,7 @@ if (args is ["relay", var line, var listen, var target])
 // usage: Farspan.Figures FARSPAN PEERS_DIRECTORY OUTPUT [ROUNDS [SECONDS [FIGURE...]]]; bench/run calls it.
 if (args.Length < 3)
 {
-    await Console.Error.WriteLineAsync("usage: bench/run [ROUNDS [SECONDS [nbd|fuse|wire|mount ...]]]");
+    await Console.Error.WriteLineAsync("usage: bench/run [ROUNDS [SECONDS [nbd|fuse|wire|mount|userfault ...]]]");
     return 2;
 }
 
@@ -22,6 +22,7 @@ try
         Farspan = args[0],
         NbdLoad = Path.Combine(args[1], "nbdload"),
         FaultLoad = Path.Combine(args[1], "faultload"),
+        UserfaultHandler = Path.Combine(args[1], "uffdhandler"),
         Scratch = scratch,
         Output = args[2],
         Rounds = args.Length > 3 ? int.Parse(args[3]) : 5,
@@ -36,7 +37,8 @@ try
             "fuse" => FuseFigure.RunAsync(options),
             "wire" => WireFigure.RunAsync(options),
             "mount" => MountFigure.RunAsync(options),
-            _ => throw new ArgumentException($"'{figure}' is no figure; there are nbd, fuse, wire and mount."),
+            "userfault" => UserfaultFigure.RunAsync(options),
+            _ => throw new ArgumentException($"'{figure}' is no figure; there are nbd, fuse, wire, mount and userfault."),
         });
     }
 

@@ -22,7 +22,8 @@ internal sealed class MountWorld(FigureOptions options) : IAsyncDisposable
     /// <summary>Random bytes to write.</summary>
     public string WriteSource => Path.Combine(_data, "write");
 
-    private string RemoteSocket => Path.Combine(options.Scratch, "remote");
+    /// <summary>The socket of the remote itself, without a line.</summary>
+    public string RemoteSocket => Path.Combine(options.Scratch, "remote");
 
     /// <summary>Starts the servers and fills the remote with random bytes.</summary>
     public async Task StartAsync()
