@@ -130,4 +130,22 @@ public sealed class SamplesTests
         byte[] stored = await File.ReadAllBytesAsync(directory["disk.img"]);
         Assert.All(System.Runtime.InteropServices.MemoryMarshal.Cast<byte, long>(stored.AsSpan(0, 4096)).ToArray(), number => Assert.Equal(2, number));
     }
+
+    [RequiresFact("userfault")]
+    public async Task UserfaultMemory_CountsUpWhatIsFarAway()
+    {
+        using var directory = new TemporaryDirectory();
+        string[] arguments = [$"file:{directory["disk.img"]}?size=64MiB", directory["cache"]];
+        for (int run = 1; run <= 2; run++)
+        {
+            await using var sample = await PeerProcess.RunAsync(TestProgram.Path("UserfaultMemory"), arguments, Patience);
+            Assert.True(sample.ExitCode == 0, sample.Report);
+            Assert.Equal(
+                $"counted to {run}, and at the end stands 'the end.'\n128 KiB of 65536 KiB were in memory\neverything is at the remote\n", sample.Output);
+        }
+
+        byte[] stored = await File.ReadAllBytesAsync(directory["disk.img"]);
+        Assert.Equal("the end."u8.ToArray(), stored[^8..]);
+        Assert.Equal(2, stored[4088]);
+    }
 }

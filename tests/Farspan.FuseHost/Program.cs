@@ -12,6 +12,12 @@ if (args is ["--use-memory", var program, var uri, var place, var seconds])
     return 0;
 }
 
+if (args is ["--use-userfaults", var way, var userfaultSeconds])
+{
+    Console.WriteLine(await UserfaultUser.RunAsync(way, TimeSpan.FromSeconds(double.Parse(userfaultSeconds))));
+    return 0;
+}
+
 if (args is ["--hold-memory", var holdProgram, var holdUri, var holdPlace])
 {
     await MemoryUser.HoldAsync(holdProgram, holdUri, holdPlace);
