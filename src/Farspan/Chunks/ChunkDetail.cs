@@ -27,6 +27,9 @@ internal sealed class ChunkDetail
     /// <summary>Whether a push is under way, from the time that it was picked.</summary>
     public bool IsSending { get; set; }
 
+    /// <summary>Whether it was written after a push had taken it, and has not been clean since.</summary>
+    public bool IsRewritten { get; set; }
+
     /// <summary>The number of the first write that is in <see cref="Dirty"/>.</summary>
     public long DirtyFrom { get; set; }
 
@@ -71,6 +74,7 @@ internal sealed class ChunkDetail
         Sending.Clear();
         Unflushed.Clear();
         IsSending = false;
+        IsRewritten = false;
         DirtyUpTo = 0;
         Weight = 0;
     }

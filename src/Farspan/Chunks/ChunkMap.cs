@@ -154,6 +154,7 @@ internal sealed partial class ChunkMap
         ByWrite.AddLast(detail.ByWrite);
         detail.LastWrite = now;
         detail.DirtyUpTo = write;
+        detail.IsRewritten |= !detail.Sending.IsEmpty || !detail.Unflushed.IsEmpty;
         detail.Dirty.Add(start, end);
         bool becameWhole = false;
         if (!_whole[chunkIndex])

@@ -44,6 +44,7 @@ public sealed partial class ManagedBackend : IBackend, ITrim, IZero, IExtentSour
         _evictor.IsStuck = _pusher.Urge;
         _pusher.GiveUpPart = _puller.GiveUpPartAsync;
         _pusher.IsLineWanted = () => _puller.IsDemanded;
+        _puller.IsPushing = () => _pusher.Window.InFlight > 0;
         _puller.DemandEnded = _pusher.Wake;
         _mount.Outage.Ended = () =>
         {
@@ -105,7 +106,7 @@ public sealed partial class ManagedBackend : IBackend, ITrim, IZero, IExtentSour
             _mount.Locks.Release(hold);
         }
 
-        _pusher.Written();
+        _pusher.Written(buffer.Length);
     }
 
     /// <inheritdoc/>

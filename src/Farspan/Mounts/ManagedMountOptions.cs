@@ -42,7 +42,8 @@ public sealed record ManagedMountOptions
     /// <summary>How often what is dirty is pushed. From 10 ms to a day. Default: 5 s.</summary>
     public TimeSpan PushInterval { get; init; } = TimeSpan.FromSeconds(5);
 
-    /// <summary>Dirty bytes from which on the pusher does not wait for the interval. At least a chunk. Default: 64 MiB.</summary>
+    /// <summary>Dirty bytes from which on the pusher does not wait for the interval; whole chunks that were written in one go may be sent before. At least a
+    /// chunk. Default: 64 MiB.</summary>
     public long DirtySoftLimit { get; init; } = 64 << 20;
 
     /// <summary>Dirty bytes beyond which writers wait. At least <see cref="DirtySoftLimit"/>. Default: 512 MiB, or half of the cache's limit where

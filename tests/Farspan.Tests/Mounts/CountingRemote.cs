@@ -11,6 +11,9 @@ internal sealed class CountingRemote(long length, TimeProvider clock) : IBackend
     /// <summary>The most bytes that were under way at once.</summary>
     public long Most { get; private set; }
 
+    /// <summary>Bytes of all writes.</summary>
+    public long Written { get; private set; }
+
     public long Length => _bytes.Length;
 
     public bool IsReadOnly => false;
@@ -19,7 +22,10 @@ internal sealed class CountingRemote(long length, TimeProvider clock) : IBackend
         => CountAsync(buffer.Length, () => _bytes.ReadAsync(offset, buffer, cancellationToken));
 
     public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
-        => CountAsync(buffer.Length, () => _bytes.WriteAsync(offset, buffer, cancellationToken));
+    {
+        Written += buffer.Length;
+        return CountAsync(buffer.Length, () => _bytes.WriteAsync(offset, buffer, cancellationToken));
+    }
 
     public ValueTask FlushAsync(CancellationToken cancellationToken = default) => CountAsync(0, () => default);
 

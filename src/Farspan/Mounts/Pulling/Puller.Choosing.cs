@@ -6,6 +6,10 @@ internal sealed partial class Puller
     /// <summary>Bytes of a pull that nobody waits for: at least a chunk, and no more than a part of what may be in flight.</summary>
     private const int LongestPull = 1 << 20;
 
+    /// <summary>Longer ones take a small part of what may be in flight: what the line takes for one is in the shortest time, and so in the window, and
+    /// so in front of a reader.</summary>
+    private const int UsualPull = 256 << 10;
+
     // Guarded by the mount's gate.
     private long _aheadNext;
     private long _aheadEnd;
@@ -14,7 +18,8 @@ internal sealed partial class Puller
     {
         if (_mount.Outage.IsDown || _mount.Options.BackgroundPull == BackgroundPull.Nothing)
             return false;
-        long most = Math.Max(1, Math.Min(LongestPull, Window.Limit / 4) / _mount.Layout.ChunkSize);
+        long longest = Math.Clamp(Window.Limit / 16, UsualPull, LongestPull);
+        long most = Math.Max(1, Math.Min(longest, Window.Limit / 4) / _mount.Layout.ChunkSize);
         long bytes = most * _mount.Layout.ChunkSize;
         if (!Window.HasRoom(bytes) || !Budget.TryTake(bytes))
             return false;
@@ -65,6 +70,10 @@ internal sealed partial class Puller
     private Pull? NextInBackground(long most)
     {
         if (_mount.Options.BackgroundPull != BackgroundPull.Everything || !_evictor.Fits(most) || (_demanded > 0 && _inBackground > 0))
+            return null;
+
+        // The answers to pushes come this way, too: behind a full line they come so late that their window does not fill the other direction.
+        if (!Window.HasRoomInBackground(most * _mount.Layout.ChunkSize) || (IsPushing() && Window.InFlight > Window.Limit / 3))
             return null;
         return _backlog.TryNext(most, _pulls.ContainsKey, out long first, out long count) ? Add(first, count, PullKind.Background) : null;
     }

@@ -45,6 +45,9 @@ internal sealed partial class Puller
     /// <summary>Is told when the last pull that a reader waits for has ended.</summary>
     public Action? DemandEnded { get; set; }
 
+    /// <summary>Whether pushes are on their way.</summary>
+    public Func<bool> IsPushing { get; set; } = static () => false;
+
     /// <summary>Whether a reader waits for a pull.</summary>
     public bool IsDemanded => Volatile.Read(ref _demanded) > 0;
 

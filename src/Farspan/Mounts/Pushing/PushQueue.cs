@@ -7,6 +7,9 @@ internal sealed class PushQueue(MountCore mount)
 {
     private const long LongestZero = 1L << 30;
 
+    /// <summary>Chunks that may not go and are passed over in search of one that may.</summary>
+    private const int MostLooks = 64;
+
     private readonly List<Push> _sending = [];
 
     /// <summary>Counts failed flushes.</summary>
@@ -48,13 +51,14 @@ internal sealed class PushQueue(MountCore mount)
                 return Extend(node.Value, _ => true, most);
         }
 
+        int looked = 0;
         for (var node = mount.Map.ByWrite.First; node is not null && (isUrgent || isSettled is not null); node = node.Next)
         {
             if (CanSend(node.Value) && (isUrgent || isSettled!(node.Value)))
                 return Extend(node.Value, isUrgent ? _ => true : isSettled!, most);
 
-            // From here on all were written later; the oldest of those that never rest are found by age.
-            if (!isUrgent && !node.Value.IsSending && !isSettled!(node.Value))
+            // From here on all were written later, and most may go even less; the oldest of those that never rest are found by age.
+            if (!isUrgent && !node.Value.IsSending && !isSettled!(node.Value) && ++looked == MostLooks)
                 break;
         }
 

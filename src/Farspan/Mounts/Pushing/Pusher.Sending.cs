@@ -9,6 +9,10 @@ internal sealed partial class Pusher
 {
     private const int LongestPush = 1 << 20;
 
+    /// <summary>Where more than this is dirty and not on its way, chunks that were written in one go are sent at once, the last of it excepted: more
+    /// may come there.</summary>
+    private const int KeptBack = 4 << 20;
+
     // Bytes answered since the last flush, and the most that these ever were: what is sent once more, after a flush that failed, is no advance.
     private long _answered;
     private long _mostAnswered;
@@ -28,7 +32,7 @@ internal sealed partial class Pusher
             long target = 0;
             foreach (var waiter in _waiters)
                 target = Math.Max(target, waiter.Target);
-            push = _queue.Pick(target, IsUrgent, _isSweeping ? chunk => IsSettled(chunk, now) : null, most);
+            push = _queue.Pick(target, IsUrgent, MayGo(now), most);
         }
 
         if (push is null)
@@ -42,6 +46,23 @@ internal sealed partial class Pusher
         _mount.Tasks.Run(static work => work.Pusher.SendAsync(work.Push, work.Bytes), (Pusher: this, Push: push, Bytes: taken));
         return true;
     }
+
+    /// <summary>Which chunks may go although nothing urges: null for none.</summary>
+    private Func<ChunkDetail, bool>? MayGo(long now)
+    {
+        bool isMuch = _mount.Map.ByWrite.Count * (long)_mount.Layout.ChunkSize > KeptBack;
+        return (_isSweeping, isMuch) switch
+        {
+            (true, true) => chunk => IsFinished(chunk) || IsSettled(chunk, now),
+            (true, false) => chunk => IsSettled(chunk, now),
+            (false, true) => IsFinished,
+            _ => null,
+        };
+    }
+
+    /// <summary>Written throughout, and not after a push took it: of a chunk that is changed all the time, that is so once.</summary>
+    private bool IsFinished(ChunkDetail chunk)
+        => !chunk.IsRewritten && chunk.Dirty.Count == 1 && chunk.Dirty.TotalLength == _mount.Layout.LengthOf(chunk.Index);
 
     /// <summary>Not written for a moment, or dirty for so long that it never is.</summary>
     private bool IsSettled(ChunkDetail chunk, long now)

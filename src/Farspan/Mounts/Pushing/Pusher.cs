@@ -38,6 +38,9 @@ internal sealed partial class Pusher
     private TimeSpan _delay = FirstDelay;
     private long? _failingSince;
 
+    // Thread-safe.
+    private long _writtenSinceLook;
+
     public Pusher(MountCore mount)
     {
         _mount = mount;
@@ -117,11 +120,13 @@ internal sealed partial class Pusher
         return WaitForRoomAsync(length, cancellationToken);
     }
 
-    /// <summary>Something was written: pushes at once where that is much.</summary>
-    public void Written()
+    /// <summary>Something was written: pushes at once where that is much, and looks now and then whether there is something to begin with.</summary>
+    public void Written(int length)
     {
-        if (_mount.Map.DirtyBytes > _mount.Options.SoftLimit)
-            _wake.Set();
+        if (_mount.Map.DirtyBytes <= _mount.Options.SoftLimit && Interlocked.Add(ref _writtenSinceLook, length) < LongestPush)
+            return;
+        Interlocked.Exchange(ref _writtenSinceLook, 0);
+        _wake.Set();
     }
 
     private long After(TimeSpan time) => _mount.Clock.GetTimestamp() + (long)(time.TotalSeconds * _mount.Clock.TimestampFrequency);

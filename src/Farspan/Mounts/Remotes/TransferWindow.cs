@@ -11,6 +11,10 @@ internal sealed class TransferWindow
     private const int RoundsOfRate = 10;
     private const long First = 512 << 10;
     private const double GainAtFirst = 2.9;
+    private const double BackgroundShare = 2 / 3.0;
+
+    /// <summary>So many answers in a row that took twice the shortest time: the line is full. One alone may be chance.</summary>
+    private const int SlowAnswers = 4;
     private static readonly TimeSpan LatencyMemory = TimeSpan.FromSeconds(10);
 
     /// <summary>What may always be in flight takes the line no longer than this: a reader's request may have to wait behind it.</summary>
@@ -33,10 +37,12 @@ internal sealed class TransferWindow
     private int _flatRounds;
     private double _bestRate;
     private bool _isStarting = true;
+    private int _slowAnswers;
     private TimeSpan _latency = TimeSpan.MaxValue;
     private long _latencyTime;
     private long? _drainedAt;
     private long _limit;
+    private long _least;
 
     /// <param name="clock">The clock.</param>
     /// <param name="unit">Bytes of the smallest request of those that fill the line.</param>
@@ -66,11 +72,17 @@ internal sealed class TransferWindow
     public double Rate => Volatile.Read(ref _bestRate);
 
     /// <summary>Whether another request of at most <paramref name="bytes"/> fits; one always does.</summary>
-    public bool HasRoom(long bytes)
+    public bool HasRoom(long bytes) => HasRoom(bytes, 1);
+
+    /// <summary>The same for what nobody waits for: with two thirds of the window the line is full, and no more of it waits in front of a reader.</summary>
+    public bool HasRoomInBackground(long bytes) => HasRoom(bytes, BackgroundShare);
+
+    private bool HasRoom(long bytes, double share)
     {
         lock (_gate)
         {
-            bool fits = _requests == 0 || (_fixedRequests is { } most ? _requests < most && _inFlight + bytes <= _largest : _inFlight + bytes <= _limit);
+            bool fits = _requests == 0
+                || (_fixedRequests is { } most ? _requests < most && _inFlight + bytes <= _largest : _inFlight + bytes <= Math.Max(_limit * share, _least));
             if (!fits)
                 _refusedAt = _delivered;
             return fits;
@@ -118,7 +130,7 @@ internal sealed class TransferWindow
             {
                 // Not what a full window shows now: that is the queue, and the window would grow by it each time.
                 _drainedAt = _delivered + _inFlight;
-                _limit = 0;
+                _limit = _least = 0;
             }
 
             double seconds = _clock.GetElapsedTime(ticket.DeliveredTime, now).TotalSeconds;
@@ -127,12 +139,24 @@ internal sealed class TransferWindow
             // Where there was not enough to send, the rate is a lower bound of what the line can do.
             if (wasFull || rate > _bestRate)
                 _rates[_round % RoundsOfRate] = Math.Max(_rates[_round % RoundsOfRate], rate);
+
+            // What goes out beyond a full line only stands in front of what a reader asks for next.
+            _slowAnswers = latency > _latency * 2 ? _slowAnswers + 1 : 0;
+            bool isQuick = latency < _latency * 1.5;
+            if (_isStarting && wasFull && isQuick && _drainedAt is null)
+                _limit = Math.Min(_limit + ticket.Bytes, _largest);
+            if (_isStarting && _slowAnswers == SlowAnswers)
+            {
+                _isStarting = false;
+                _roundEnd = ticket.DeliveredAtSend;
+            }
+
             if (isMeasured || (ticket.DeliveredAtSend >= _roundEnd && _drainedAt is null))
-                EndRound(wasFull || isMeasured);
+                EndRound(wasFull || isMeasured, isQuick);
         }
     }
 
-    private void EndRound(bool wasFull)
+    private void EndRound(bool wasFull, bool isQuick)
     {
         _roundEnd = _delivered;
         double before = _bestRate;
@@ -150,7 +174,12 @@ internal sealed class TransferWindow
         double gain = _isStarting ? GainAtFirst : _round % RoundsPerProbe == 0 ? 2.5 : 1.5;
 
         // At least two requests: one is on its way while the answer to the other comes back.
-        double least = Math.Max(2 * _unit, Math.Min(_smallest, _bestRate * LongestQueue.TotalSeconds));
-        _limit = (long)Math.Clamp(_bestRate * _latency.TotalSeconds * gain, least, _largest);
+        _least = (long)Math.Max(2 * _unit, Math.Min(_smallest, _bestRate * LongestQueue.TotalSeconds));
+        double least = _least;
+
+        // While no queue shows, the window is what bounds the rate, which is then too low to reckon with: answers come late at first.
+        if (_isStarting && isQuick)
+            least = Math.Max(least, _limit);
+        _limit = (long)Math.Clamp(_bestRate * _latency.TotalSeconds * gain, Math.Min(least, _largest), _largest);
     }
 }
