@@ -21,7 +21,7 @@ public sealed class CollectorTests
     [RequiresFact("userfault")]
     public async Task NaiveUse_UnderConstantCollections_Hangs()
     {
-        await using var user = PeerProcess.Start(FuseHost.Program, ["--use-userfaults", "naive", "1"]);
+        await using var user = PeerProcess.Start(FuseHost.Program, ["--use-userfaults", "naive", "600"]);
         await user.WaitUntilAsync(u => u.Output.Contains("using", StringComparison.Ordinal));
         await Eventually.HoldsAsync(() => StandsAsync(user.Id));
         Assert.False(user.HasExited, user.Report);
@@ -29,25 +29,26 @@ public sealed class CollectorTests
         await user.WaitForExitAsync(TimeSpan.FromSeconds(60));
     }
 
-    /// <summary>Whether a thread waits for a page, and has not moved at all for a while: one that is served moves thousands of times.</summary>
+    /// <summary>Whether a thread waits for a page, and the one that brings pages has not moved at all for a while: otherwise it does thousands of times.</summary>
     private static async Task<bool> StandsAsync(int process)
     {
         try
         {
-            string? thread = Directory.GetDirectories($"/proc/{process}/task")
-                .FirstOrDefault(task => File.ReadAllText(Path.Combine(task, "wchan")).Contains("handle_userfault", StringComparison.Ordinal));
-            if (thread is null)
+            string[] threads = Directory.GetDirectories($"/proc/{process}/task");
+            string? server = threads.FirstOrDefault(task => Read(task, "comm").StartsWith("fault 0", StringComparison.Ordinal));
+            if (server is null || !threads.Any(task => Read(task, "wchan").Contains("handle_userfault", StringComparison.Ordinal)))
                 return false;
-            string before = await File.ReadAllTextAsync(Path.Combine(thread, "status"));
+            string before = Switches(server);
             await Task.Delay(TimeSpan.FromSeconds(3));
-            return Switches(before) == Switches(await File.ReadAllTextAsync(Path.Combine(thread, "status")));
+            return before == Switches(server);
         }
         catch (IOException)
         {
             // A thread that ended meanwhile.
             return false;
         }
-    }
 
-    private static string Switches(string status) => status[status.IndexOf("voluntary_ctxt_switches", StringComparison.Ordinal)..];
+        static string Read(string task, string file) => File.ReadAllText(Path.Combine(task, file));
+        static string Switches(string task) => Read(task, "status") is var status ? status[status.IndexOf("voluntary_ctxt_switches", StringComparison.Ordinal)..] : "";
+    }
 }
