@@ -26,7 +26,8 @@ public sealed class KilledCacheTests : IDisposable
         var forgotten = new HashSet<long>();
         long begun = 0;
         long first = 0;
-        for (int round = 0; round < 20; round++)
+        // On a busy machine a writer may not get as far as forgetting anything in 20 rounds.
+        for (int round = 0; round < 20 || (forgotten.Count == 0 && round < 200); round++)
         {
             string output;
             await using (var writer = Start(begun))

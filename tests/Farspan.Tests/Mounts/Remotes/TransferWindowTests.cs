@@ -76,7 +76,7 @@ public sealed class TransferWindowTests
         double product = rate * milliseconds / 1000;
 
         // A request is up to a quarter of the window, which on the slow lines is three chunks; one is in the time, one on its way.
-        Assert.InRange(most, product, Math.Max((2.5 * product) + (5 * Line.Chunk), Math.Min(2 * MiB, 0.05 * rate)) + Line.Chunk);
+        Assert.InRange(most, product, Math.Max((2.5 * product) + (4 * Line.Chunk), Math.Min(2 * MiB, 0.05 * rate)) + Line.Chunk);
         return Task.CompletedTask;
     }
 
