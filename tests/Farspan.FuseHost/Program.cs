@@ -18,6 +18,12 @@ if (args is ["--use-userfaults", var way, var userfaultSeconds])
     return 0;
 }
 
+if (args is ["--touch-userfaults", var trouble])
+{
+    await RawToucher.RunAsync(trouble);
+    return 0;
+}
+
 if (args is ["--hold-memory", var holdProgram, var holdUri, var holdPlace])
 {
     await MemoryUser.HoldAsync(holdProgram, holdUri, holdPlace);

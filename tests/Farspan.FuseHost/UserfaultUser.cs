@@ -18,7 +18,9 @@ internal static class UserfaultUser
         byte[] bytes = new byte[Length];
         new Random(1).NextBytes(bytes);
         await store.WriteAsync(0, bytes);
-        await using var region = RemoteMemory.Map(store, new RemoteMemoryOptions { ChunkSize = Page, ResidentLimit = 1 << 20, ReadAhead = 0 });
+        await using var region = TryMap(store, out string? refusal);
+        if (region is null)
+            return $"refused {refusal}";
         using var stop = new CancellationTokenSource(time);
         var collector = new Thread(() =>
         {
@@ -47,6 +49,20 @@ internal static class UserfaultUser
 
         collector.Join();
         return $"used {count}";
+    }
+
+    private static RemoteMemory? TryMap(MemoryBackend store, out string? refusal)
+    {
+        refusal = null;
+        try
+        {
+            return RemoteMemory.Map(store, new RemoteMemoryOptions { ChunkSize = Page, ResidentLimit = 1 << 20, ReadAhead = 0 });
+        }
+        catch (BackendException error)
+        {
+            refusal = error.Message;
+            return null;
+        }
     }
 
     private static byte Copy(RemoteMemory region, int offset)

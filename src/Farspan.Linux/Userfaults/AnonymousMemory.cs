@@ -15,6 +15,7 @@ internal sealed unsafe class AnonymousMemory : RegionMemory
 
     private readonly PageMap _pages;
     private bool _isGivenUp;
+    private bool _isUnmapped;
 
     private AnonymousMemory(UserfaultDescriptor faults, nint address, long length, bool tracksWrites, PageMap pages)
         : base(faults, (ulong)address, length, tracksWrites)
@@ -100,11 +101,19 @@ internal sealed unsafe class AnonymousMemory : RegionMemory
         if (Interlocked.Exchange(ref _isGivenUp, true))
             return;
 
-        // In this order: once the memory is not registered any more, absent pages would read as zero, so by then nobody may read them.
+        // In this order: once the memory is not registered any more, absent pages would read as zero, so by then nobody may read them. The place is kept
+        // until the threads have ended: who waited for a page looks again, and must not find what others have mapped there since.
         _ = Libc.Protect((nint)Address, (nuint)Length, 0);
         _ = Faults.Unregister(Address, (ulong)Length);
-        _ = Libc.Unmap((nint)Address, (nuint)Length);
+        _ = Libc.Advise((nint)Address, (nuint)Length, Libc.MADV_DONTNEED);
         _pages.Dispose();
+    }
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        if (!Interlocked.Exchange(ref _isUnmapped, true))
+            _ = Libc.Unmap((nint)Address, (nuint)Length);
     }
 
     private int Scan(ulong flags, long offset, long length, Span<PageSpan> written, out long end)

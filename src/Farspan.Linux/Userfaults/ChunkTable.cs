@@ -39,6 +39,8 @@ internal sealed class ChunkTable
 
     public static bool IsHeld(uint word) => word >= OneHold;
 
+    public static uint HoldsOf(uint word) => word >> HoldShift;
+
     public uint Read(long index) => _blocks[index >> BlockShift] is { } block ? Volatile.Read(ref block[index & ((1 << BlockShift) - 1)]) : 0;
 
     public ChunkState StateOf(long index) => StateOf(Read(index));

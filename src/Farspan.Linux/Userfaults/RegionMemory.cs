@@ -67,6 +67,22 @@ internal abstract class RegionMemory : IDisposable
         return FillOutcome.Done;
     }
 
+    /// <summary>Makes absent pages present with bytes that count as written, and wakes who waits for them. Where a page was present it stops there.</summary>
+    public unsafe FillOutcome FillWritten(long offset, byte* source, long length)
+    {
+        for (long at = 0; at < length;)
+        {
+            var error = Faults.Copy(Address + (ulong)(offset + at), source + at, (ulong)(length - at), 0, out long done);
+            at += done;
+            if (error == Errno.EEXIST)
+                return FillOutcome.TryAgain;
+            if (GoesOn(error, offset, ref at, done) is { } outcome)
+                return outcome;
+        }
+
+        return FillOutcome.Done;
+    }
+
     /// <summary>Makes absent pages zero, without memory where that can be, and wakes who waits for them.</summary>
     public virtual FillOutcome FillZero(long offset, long length)
     {
@@ -141,7 +157,7 @@ internal abstract class RegionMemory : IDisposable
     public abstract void GiveUp();
 
     /// <summary>Closes the descriptor, once nothing reads it any more; after <see cref="GiveUp"/>.</summary>
-    public void Dispose()
+    public virtual void Dispose()
     {
         GiveUp();
         Faults.Dispose();

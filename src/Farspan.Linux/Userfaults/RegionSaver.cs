@@ -39,7 +39,7 @@ internal sealed class RegionSaver(RegionCore region)
         {
             int found = region.Memory.ListWritten(at, region.Memory.Length - at, spans, out at);
             foreach (var span in spans.AsSpan(0, found))
-                count += span.Length;
+                count += Present(span);
         }
 
         lock (_unsaved)
@@ -107,10 +107,13 @@ internal sealed class RegionSaver(RegionCore region)
         {
             if (!region.TryHold(index, 0))
             {
-                // Somebody who drops it saved it before, and who brings it brings what is saved: but it may come back as it was.
+                // Somebody who drops it saved it before, and who brings it brings what is saved: but it may come back as it was. Who brings a chunk
+                // of which nothing is here may be waiting for room, which is this very save.
                 var state = region.Table.StateOf(index);
-                if (state is ChunkState.Filling or ChunkState.Evicting)
+                if (state == ChunkState.Evicting || (state == ChunkState.Filling && IsWritten(index)))
                     await WaitAsync(index, state, cancellationToken);
+                else if (state == ChunkState.Filling)
+                    index++;
                 else if (state != ChunkState.Present)
                     index++;
                 continue;
@@ -153,6 +156,10 @@ internal sealed class RegionSaver(RegionCore region)
 
             if (isWhole)
                 Write(buffer, start, new PageSpan(start, end - start));
+
+            // Who holds it goes on writing, and nobody notes that.
+            if (isWhole && !region.Memory.TracksWrites && ChunkTable.HoldsOf(region.Table.Read(first)) > 1)
+                MarkUnsaved(first);
             await Task.WhenAll(_writes);
             return null;
         }
@@ -185,6 +192,29 @@ internal sealed class RegionSaver(RegionCore region)
             write.GetAwaiter().GetResult();
         else
             _writes.Add(write.AsTask());
+    }
+
+    /// <summary>Bytes of a span that can be saved: the page map lists poison as written too.</summary>
+    private long Present(PageSpan span)
+    {
+        long length = 0;
+        long end = span.Offset + span.Length;
+        for (long at = span.Offset; at < end;)
+        {
+            long index = region.Layout.IndexOf(at);
+            long next = Math.Min(end, region.Layout.OffsetOf(index) + region.Layout.ChunkSize);
+            if (region.Table.StateOf(index) is not (ChunkState.Poisoned or ChunkState.Gone))
+                length += next - at;
+            at = next;
+        }
+
+        return length;
+    }
+
+    private bool IsWritten(long index)
+    {
+        Span<PageSpan> span = stackalloc PageSpan[1];
+        return region.Memory.ListWritten(region.Layout.OffsetOf(index), region.PagesOf(index, 1), span, out _) > 0;
     }
 
     private async Task WaitAsync(long index, ChunkState state, CancellationToken cancellationToken)

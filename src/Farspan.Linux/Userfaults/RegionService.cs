@@ -21,6 +21,7 @@ internal sealed class RegionService
     private readonly RegionEvictor _evictor;
     private readonly RegionPrefetcher _prefetcher;
     private readonly RegionSaver _saver;
+    private readonly AbsentWriter _absent;
     private readonly FaultThreads _threads;
     private volatile bool _isStopped;
 
@@ -31,6 +32,7 @@ internal sealed class RegionService
         _filler = new ChunkFiller(_region, _evictor);
         _prefetcher = new RegionPrefetcher(_region, _filler);
         _saver = new RegionSaver(_region);
+        _absent = new AbsentWriter(_region, _evictor, _saver);
         _evictor.Save = _saver.SaveAsync;
         var handler = new FaultHandler(_region, _filler, _prefetcher, _evictor);
         _threads = new FaultThreads(memory.Faults, handler, options.FaultThreads, options.Name);
@@ -86,6 +88,16 @@ internal sealed class RegionService
         if (length > 0)
             ReleaseChunks(Layout.IndexOf(offset), Layout.IndexOf(offset + length - 1) - Layout.IndexOf(offset) + 1, use);
     }
+
+    /// <inheritdoc cref="AbsentWriter.ClaimAsync"/>
+    public ValueTask<int> ClaimAbsentAsync(long offset, int length, CancellationToken cancellationToken)
+    {
+        ObjectDisposedException.ThrowIf(_isStopped, typeof(RemoteMemory));
+        return length < Layout.ChunkSize ? ValueTask.FromResult(0) : _absent.ClaimAsync(offset, length, cancellationToken);
+    }
+
+    /// <inheritdoc cref="AbsentWriter.TryPut"/>
+    public bool TryPut(long offset, ReadOnlySpan<byte> bytes) => _absent.TryPut(offset, bytes);
 
     /// <summary>Brings a range, as far as the resident limit allows.</summary>
     /// <exception cref="BackendException">Something could not be brought.</exception>

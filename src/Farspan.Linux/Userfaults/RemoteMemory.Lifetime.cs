@@ -148,6 +148,41 @@ public sealed partial class RemoteMemory
         return new RemoteMemoryReport(unsaved, report.UnpushedBytes, report.KeptIn, error ?? report.Error);
     }
 
+    private T Using<T>(Func<T> call, T closed)
+    {
+        if (!TryEnter())
+            return closed;
+        try
+        {
+            return call();
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    private void Enter() => ObjectDisposedException.ThrowIf(!TryEnter(), this);
+
+    private bool TryEnter()
+    {
+        int users;
+        do
+        {
+            users = Volatile.Read(ref _users);
+            if (users == 0 || _closing is not null)
+                return false;
+        }
+        while (Interlocked.CompareExchange(ref _users, users + 1, users) != users);
+        return true;
+    }
+
+    private void Leave()
+    {
+        if (Interlocked.Decrement(ref _users) == 0)
+            _released.TrySetResult();
+    }
+
     /// <summary>Has the managed mount's rounds of pushes save the region first.</summary>
     private sealed class HookedSave
     {

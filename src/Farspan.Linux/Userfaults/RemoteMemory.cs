@@ -17,7 +17,6 @@ namespace Farspan.Linux.Userfaults;
 /// </remarks>
 public sealed partial class RemoteMemory : IAsyncDisposable
 {
-
     private readonly RegionService _service;
     private readonly AnonymousMemory _memory;
     private readonly IBackend _backend;
@@ -107,6 +106,12 @@ public sealed partial class RemoteMemory : IAsyncDisposable
         for (int done = 0; done < source.Length;)
         {
             int step = StepFrom(offset + done, source.Length - done);
+            if (PutAbsent(offset + done, source.Slice(done, step)) is > 0 and var put)
+            {
+                done += put;
+                continue;
+            }
+
             Wait(offset + done, step, RegionUse.Writing);
             CopyIn(offset + done, source.Slice(done, step));
             Release(offset + done, step, RegionUse.Writing);
@@ -135,6 +140,12 @@ public sealed partial class RemoteMemory : IAsyncDisposable
         for (int done = 0; done < source.Length;)
         {
             int step = StepFrom(offset + done, source.Length - done);
+            if (await PutAbsentAsync(offset + done, source.Slice(done, step), cancellationToken) is > 0 and var put)
+            {
+                done += put;
+                continue;
+            }
+
             await HoldAsync(offset + done, step, RegionUse.Writing, cancellationToken);
             CopyIn(offset + done, source.Span.Slice(done, step));
             Release(offset + done, step, RegionUse.Writing);
@@ -200,6 +211,36 @@ public sealed partial class RemoteMemory : IAsyncDisposable
             throw new BackendException(BackendError.ReadOnly, "The region is for reading only.");
     }
 
+    /// <summary>Writes what it covers of whole absent chunks, without reading them; how many bytes that were.</summary>
+    private int PutAbsent(long offset, ReadOnlySpan<byte> source)
+    {
+        Enter();
+        try
+        {
+            var claiming = _service.ClaimAbsentAsync(offset, source.Length, CancellationToken.None);
+            int claimed = claiming.IsCompleted ? claiming.GetAwaiter().GetResult() : claiming.AsTask().GetAwaiter().GetResult();
+            return claimed > 0 && _service.TryPut(offset, source[..claimed]) ? claimed : 0;
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
+    private async ValueTask<int> PutAbsentAsync(long offset, ReadOnlyMemory<byte> source, CancellationToken cancellationToken)
+    {
+        Enter();
+        try
+        {
+            int claimed = await _service.ClaimAbsentAsync(offset, source.Length, cancellationToken);
+            return claimed > 0 && _service.TryPut(offset, source.Span[..claimed]) ? claimed : 0;
+        }
+        finally
+        {
+            Leave();
+        }
+    }
+
     private void Wait(long offset, int length, RegionUse use)
     {
         var held = HoldAsync(offset, length, use, CancellationToken.None);
@@ -255,40 +296,5 @@ public sealed partial class RemoteMemory : IAsyncDisposable
     {
         fixed (byte* start = source)
             _memory.CopyIn(offset, start, source.Length);
-    }
-
-    private T Using<T>(Func<T> call, T closed)
-    {
-        if (!TryEnter())
-            return closed;
-        try
-        {
-            return call();
-        }
-        finally
-        {
-            Leave();
-        }
-    }
-
-    private void Enter() => ObjectDisposedException.ThrowIf(!TryEnter(), this);
-
-    private bool TryEnter()
-    {
-        int users;
-        do
-        {
-            users = Volatile.Read(ref _users);
-            if (users == 0 || _closing is not null)
-                return false;
-        }
-        while (Interlocked.CompareExchange(ref _users, users + 1, users) != users);
-        return true;
-    }
-
-    private void Leave()
-    {
-        if (Interlocked.Decrement(ref _users) == 0)
-            _released.TrySetResult();
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Farspan.Backends;
 using Farspan.Linux.Interop;
 
 namespace Farspan.Linux.Userfaults;
@@ -32,7 +33,7 @@ internal sealed unsafe class UserfaultDescriptor : IDisposable
 
     /// <summary>Opens a descriptor for memory of this process, by the best way that this user has.</summary>
     /// <param name="wanted">Features that are taken where they can be had.</param>
-    /// <exception cref="Backends.BackendException">This kernel or this user has no userfaults.</exception>
+    /// <exception cref="BackendException">This kernel or this user has no userfaults.</exception>
     public static UserfaultDescriptor Open(UserfaultFeatures wanted)
     {
         // What is offered is told by a descriptor that agrees on nothing; one that has agreed cannot agree again.
@@ -159,7 +160,13 @@ internal sealed unsafe class UserfaultDescriptor : IDisposable
             rights = UserfaultRights.UserModeOnly;
         }
 
-        return descriptor >= 0 ? new SafeDescriptor((int)descriptor) : throw LinuxError.Exception(LinuxError.Last, "userfaultfd");
+        return descriptor >= 0 ? new SafeDescriptor((int)descriptor) : throw Refusal(LinuxError.Last);
+    }
+
+    private static BackendException Refusal(Errno errno)
+    {
+        var error = LinuxError.Exception(errno, "userfaultfd");
+        return new BackendException(error.Error, $"This system gives this user no userfaults, which remote memory needs: {error.Message} 'farspan doctor' says how to enable them.");
     }
 
     private static Errno Agree(SafeDescriptor descriptor, UserfaultFeatures features, out UserfaultFeatures offered)

@@ -165,9 +165,13 @@ public sealed class RegionServiceTests
         await world.Service.SaveAsync(default);
         Assert.Equal(1, world.Stored(Chunk));
         world.Write(Chunk, 2);
-        world.Service.Release(Chunk, 1, RegionUse.Writing);
         await world.Service.SaveAsync(default);
         Assert.Equal(2, world.Stored(Chunk));
+        world.Write(Chunk, 3);
+        world.Service.Release(Chunk, 1, RegionUse.Writing);
+        await world.Service.SaveAsync(default);
+        Assert.Equal(3, world.Stored(Chunk));
+        Assert.Equal(0, world.Service.CountWritten());
     }
 
     [RequiresFact("userfault")]

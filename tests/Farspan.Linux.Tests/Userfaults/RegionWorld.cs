@@ -1,6 +1,7 @@
 using Farspan.Backends;
 using Farspan.Linux.Interop;
 using Farspan.Linux.Userfaults;
+using Farspan.Stages;
 
 namespace Farspan.Linux.Tests.Userfaults;
 
@@ -23,13 +24,17 @@ internal sealed class RegionWorld : IAsyncDisposable
         }
 
         Faulty = new FaultyBackend(_store, isLate: length % 3 == 0);
+        Injected = new FaultInjectionStage(Faulty);
         Memory = AnonymousMemory.Create(length, isReadOnly: false, features, without);
-        Service = RegionService.Start(Memory, Faulty, options ?? new RegionOptions { ChunkSize = 16 << 10, ReadAhead = 0 });
+        Service = RegionService.Start(Memory, Injected, options ?? new RegionOptions { ChunkSize = 16 << 10, ReadAhead = 0 });
     }
 
     public long Length => _bytes.Length;
 
     public FaultyBackend Faulty { get; }
+
+    /// <summary>Between the two, for calls that are to wait or to be counted.</summary>
+    public FaultInjectionStage Injected { get; }
 
     public AnonymousMemory Memory { get; }
 
@@ -57,11 +62,38 @@ internal sealed class RegionWorld : IAsyncDisposable
     public Task<byte> TouchAsync(long offset)
         => Task.Factory.StartNew(() => Touch(offset), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
+    /// <summary>Has the kernel read a byte, for a call of write(2): null where it says EFAULT.</summary>
+    public unsafe byte? Peek(long offset)
+    {
+        int* pair = stackalloc int[2];
+        Xunit.Assert.Equal(0, Libc.Pipe(pair, Libc.O_CLOEXEC));
+        try
+        {
+            byte found = 0;
+            if (Libc.Write(pair[1], (byte*)Memory.Address + offset, 1) != 1)
+            {
+                Xunit.Assert.Equal(Errno.EFAULT, LinuxError.Last);
+                return null;
+            }
+
+            Xunit.Assert.Equal(1, Libc.Read(pair[0], &found, 1));
+            return found;
+        }
+        finally
+        {
+            _ = Libc.Close(pair[0]);
+            _ = Libc.Close(pair[1]);
+        }
+    }
+
+    public Task<byte?> PeekAsync(long offset)
+        => Task.Factory.StartNew(() => Peek(offset), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+
     public unsafe void Write(long offset, byte value) => Libc.CopyMemory((byte*)Memory.Address + offset, &value, 1);
 
     public async ValueTask DisposeAsync()
     {
         Xunit.Assert.True(await Service.StopAsync());
-        await Faulty.DisposeAsync();
+        await Injected.DisposeAsync();
     }
 }

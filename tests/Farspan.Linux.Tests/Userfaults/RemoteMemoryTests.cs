@@ -127,6 +127,34 @@ public sealed class RemoteMemoryTests
         await faulty.DisposeAsync();
     }
 
+    [RequiresTheory("userfault")]
+    [InlineData(null)]
+    [InlineData(1 << 20)]
+    public async Task WholeAbsentChunks_AreWrittenWithoutReadingThem_AlsoBeyondTheLimit(int? limit)
+    {
+        const int length = 4 << 20;
+        var faulty = new FaultyBackend(new MemoryBackend(length), isLate: true);
+        await using (var region = RemoteMemory.Map(faulty, new RemoteMemoryOptions { ResidentLimit = limit }))
+        {
+            byte[] bytes = new byte[length];
+            new Random(1).NextBytes(bytes);
+            faulty.Fail(FaultKind.Read);
+            region.CopyFrom(0, bytes.AsSpan(0, length / 2));
+            await region.CopyFromAsync(length / 2, bytes.AsMemory(length / 2));
+            Assert.Equal(0, region.Status.BroughtBytes);
+            faulty.Heal();
+            await region.FlushAsync();
+            byte[] found = new byte[length];
+            region.CopyTo(0, found);
+            Assert.Equal(bytes, found);
+            await faulty.ReadAsync(0, found);
+            Assert.Equal(bytes, found);
+            Assert.True(region.Status.ResidentBytes <= (limit ?? length));
+        }
+
+        await faulty.DisposeAsync();
+    }
+
     [RequiresFact("userfault")]
     public async Task MapAndClose_LeaveNothingBehind()
     {

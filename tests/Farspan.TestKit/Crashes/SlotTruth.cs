@@ -53,6 +53,9 @@ public sealed class SlotTruth
     /// <summary>Judges what the remote holds: nothing flushed there is lost.</summary>
     public void CheckRemote(ReadOnlySpan<byte> actual) => Check("the remote", actual, _flushed);
 
+    /// <summary>Judges what memory shows after a kill, which loses what was not flushed.</summary>
+    public void CheckFlushed(ReadOnlySpan<byte> actual) => Check("the memory", actual, _flushed);
+
     /// <summary>Takes what is there as the truth.</summary>
     public void Take(ReadOnlySpan<byte> actual)
     {

@@ -1,0 +1,42 @@
+using Farspan.Linux.Userfaults;
+
+namespace Farspan.Linux.Tests.Userfaults;
+
+/// <summary>Memory that once lists a page as written that is not any more, as it is where a list grows old while others drop chunks.</summary>
+internal sealed class StaleListMemory(AnonymousMemory inner) : RegionMemory(inner.Faults, inner.Address, inner.Length, isProtectedWhenFilled: true)
+{
+    /// <summary>What is listed alone, to the next who lists more than that.</summary>
+    public PageSpan? Stale { get; set; }
+
+    public override bool TracksWrites => inner.TracksWrites;
+
+    public override bool IsHere(long offset) => inner.IsHere(offset);
+
+    public override void AllowWrites(long offset, long length) => inner.AllowWrites(offset, length);
+
+    public override int ListWritten(long offset, long length, Span<PageSpan> written, out long end)
+    {
+        if (Stale is not { } stale || written.Length == 1 || stale.Offset < offset || stale.Offset >= offset + length)
+            return inner.ListWritten(offset, length, written, out end);
+        Stale = null;
+        written[0] = stale;
+        end = offset + length;
+        return 1;
+    }
+
+    public override int TakeWritten(long offset, long length, Span<PageSpan> written, out long end) => inner.TakeWritten(offset, length, written, out end);
+
+    public override unsafe void CopyOut(long offset, byte* destination, long length) => inner.CopyOut(offset, destination, length);
+
+    public override bool TryDrop(long offset, long length) => inner.TryDrop(offset, length);
+
+    public override void Drop(long offset, long length) => inner.Drop(offset, length);
+
+    public override void GiveUp() => inner.GiveUp();
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        inner.Dispose();
+    }
+}
