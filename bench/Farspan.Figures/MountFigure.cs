@@ -40,7 +40,7 @@ internal static class MountFigure
         var report = new Report("Managed mount over a simulated line", [.. programs.Keys]);
         Task RowAsync(string name, string unit, bool more, string aim, Func<Contender, Task<double>> measure, Func<string, bool>? takesPart = null)
             => report.MeasureAsync(
-                new Workload(name, unit, more, aim, measure),
+                new Workload(name, unit, more, aim, c => ExplainedAsync(world, $"{name}, {c.Name}", measure(c))),
                 [.. programs.Keys.Where(takesPart ?? (c => c != NoPull)).Select(c => new Contender(c, c, process: null))], options.Rounds);
 
         await RowAsync(
@@ -98,6 +98,19 @@ internal static class MountFigure
     {
         await using var mount = await program.StartAsync(place, length);
         return await measure(mount);
+    }
+
+    /// <summary>A failure says what the servers had to say.</summary>
+    private static async Task<double> ExplainedAsync(MountWorld world, string what, Task<double> measured)
+    {
+        try
+        {
+            return await measured;
+        }
+        catch (Exception error)
+        {
+            throw new InvalidOperationException($"{what}: {error.Message}\n{world.Complaints()}", error);
+        }
     }
 
     /// <summary>The first read, or the median of so many that come after it.</summary>

@@ -23,8 +23,11 @@ internal static class Shell
         var info = new ProcessStartInfo(program) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
         foreach (string argument in arguments)
             info.ArgumentList.Add(argument);
-        return Process.Start(info) ?? throw new InvalidOperationException($"{program} did not start.");
+        return Launcher.Start(info) ?? throw new InvalidOperationException($"{program} did not start.");
     }
+
+    /// <summary>Starts a server that stays; the caller ends it. What it says of errors is kept, the last of it.</summary>
+    public static RunningServer Serve(string program, params string[] arguments) => new(program, Start(program, arguments));
 
     /// <summary>Waits until <paramref name="ready"/> holds, at most 30 s.</summary>
     public static async Task WaitAsync(string what, Func<bool> ready)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Reflection;
@@ -15,7 +14,7 @@ internal sealed class MountWorld(FigureOptions options) : IAsyncDisposable
     public const long HugeLength = 1L << 40;
     public const int WriteLength = 256 << 20;
 
-    private readonly List<Process> _processes = [];
+    private readonly List<RunningServer> _servers = [];
     private readonly string _data = Directory.CreateDirectory(Path.Combine("/dev/shm", $"farspan-figures-{Environment.ProcessId}")).FullName;
     private int _places;
 
@@ -41,7 +40,7 @@ internal sealed class MountWorld(FigureOptions options) : IAsyncDisposable
     public async Task<string> ServeHttpAsync()
     {
         string address = $"127.0.0.1:{FreePort()}";
-        _processes.Add(Shell.Start("rclone", "serve", "webdav", Path.Combine(_data, "served"), "--addr", address, "--config", "/dev/null"));
+        _servers.Add(Shell.Serve("rclone", "serve", "webdav", Path.Combine(_data, "served"), "--addr", address, "--config", "/dev/null"));
         await Shell.WaitAsync("rclone serve", () => Answers(address));
         return address;
     }
@@ -66,27 +65,26 @@ internal sealed class MountWorld(FigureOptions options) : IAsyncDisposable
     public MountPlace NewPlace(string socket, string? address)
         => new(socket, address, Directory.CreateDirectory(Path.Combine(options.Scratch, $"m{++_places}")).FullName);
 
+    /// <summary>What the servers and lines complained of lately, and which of them have ended.</summary>
+    public string Complaints() => string.Concat(_servers.Select(static server => server.Report()));
+
     public ValueTask DisposeAsync()
     {
-        foreach (var process in _processes)
-        {
-            process.Kill(entireProcessTree: true);
-            process.Dispose();
-        }
-
+        foreach (var server in _servers)
+            server.Dispose();
         Directory.Delete(_data, recursive: true);
         return default;
     }
 
     private async Task ServeAsync(string program, string socket, string[] arguments)
     {
-        _processes.Add(Shell.Start(program, arguments));
+        _servers.Add(Shell.Serve(program, arguments));
         await Shell.WaitAsync(program, () => File.Exists(socket));
     }
 
     private async Task RelayAsync(string line, string listen, string target, Func<bool> isReady)
     {
-        _processes.Add(Shell.Start(Environment.ProcessPath!, Assembly.GetExecutingAssembly().Location, "relay", line, listen, target));
+        _servers.Add(Shell.Serve(Environment.ProcessPath!, Assembly.GetExecutingAssembly().Location, "relay", line, listen, target));
         await Shell.WaitAsync("the line", isReady);
     }
 
