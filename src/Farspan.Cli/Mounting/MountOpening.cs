@@ -18,6 +18,7 @@ internal sealed class MountOpening(MountSettings settings, ILogger? logger)
     private IBackend? _backend;
     private MountExports? _exports;
     private FuseMount? _mount;
+    private Task _rehearsal = Task.CompletedTask;
 
     /// <summary>Returns once programs can use it.</summary>
     /// <exception cref="CommandException">TARGET or an address is in use.</exception>
@@ -50,6 +51,7 @@ internal sealed class MountOpening(MountSettings settings, ILogger? logger)
         if (settings.Target is not null && MountTable.IsFarspanMount(target) && MountRecord.Find(directory, target) is { IsServed: true } other)
             throw Taken(target, other);
         _listeners ??= ExportListeners.Bind(settings.Exports.Listen);
+        _rehearsal = settings.Managed is null ? Task.CompletedTask : Rehearsal.Start();
         _backend = await registry.OpenAsync(
             settings.Remote, new BackendOpenOptions { ReadOnly = settings.ReadOnly, Timeout = settings.Timeout }, cancellationToken);
 
@@ -82,6 +84,7 @@ internal sealed class MountOpening(MountSettings settings, ILogger? logger)
             Recorder = recorder,
             Record = record,
             Exclusive = _exclusive,
+            Rehearsal = _rehearsal,
         };
     }
 
@@ -96,6 +99,7 @@ internal sealed class MountOpening(MountSettings settings, ILogger? logger)
             await opened.CloseAsync();
         else if (_backend is not null)
             await _backend.DisposeAsync();
+        await _rehearsal.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         if (_exclusive is null)
             return;
         _draft!.Remove(keepLog: false);

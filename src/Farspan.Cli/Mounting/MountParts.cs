@@ -28,6 +28,9 @@ internal sealed record MountParts
     /// <summary>Keeps other processes from mounting there.</summary>
     public required FileStream Exclusive { get; init; }
 
+    /// <summary>What warms the program up. It ends by itself, and what becomes of it matters to nobody.</summary>
+    public required Task Rehearsal { get; init; }
+
     /// <summary>The managed mount; null for a direct one.</summary>
     public ManagedBackend? Managed => Backend as ManagedBackend;
 }

@@ -69,6 +69,7 @@ internal sealed class MountProcess : IAsyncDisposable
         bool hasMessages = new FileInfo(Log) is { Exists: true, Length: > 0 };
         _parts.Record.Remove(keepLog: hasMessages);
         await _parts.Exclusive.DisposeAsync();
+        await _parts.Rehearsal.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
     }
 
     private Task<Exception?> EndAsync()
