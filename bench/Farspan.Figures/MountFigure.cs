@@ -164,7 +164,7 @@ internal static class MountFigure
         - s3backer: not measured. It needs an S3 server, and the only real one that Debian packages is a Ceph cluster.
         - "4 KiB that were pulled before" asks for pages that the kernel does not have; nbdkit, with blocks of 64 KiB here, answers over a socket or as a file.
         - "First 256 MiB read from cold": by dd, from the moment that the mount is ready; what was pulled before that moment counts.
-        - A program's first read of what is missing also pays for compiling that way through our code; the median of ten does not. Waiting on the line is
+        - A first read of what is missing also pays for what is left to compile and load ([decision 0067](../../docs/decisions/0067-what-a-first-read-has-compiled.md)). Waiting on the line is
           late by up to a millisecond each way; the direct mount shows what the line and a file cost together.
         - A first byte right when the mount is ready may wait for the mount's first flush of the remote ([decision 0061](../../docs/decisions/0061-pushes-and-flushes.md)).
 
