@@ -1,0 +1,54 @@
+using Farspan.Migration;
+
+namespace Farspan.Tests.Migration.Model;
+
+/// <summary>What must be so in every world.</summary>
+internal static class ModelJudge
+{
+    /// <summary>What is not so; null where all is well.</summary>
+    public static string? Judge(ModelWorld world)
+    {
+        ref readonly var first = ref world.Hosts[0];
+        ref readonly var second = ref world.Hosts[1];
+        if (first.IsRunning && second.IsRunning && first.Disk.Region == second.Disk.Region)
+            return "two applications run";
+        return Judge(world, 0) ?? Judge(world, 1) ?? JudgeLoss(world);
+    }
+
+    private static string? Judge(ModelWorld world, int host)
+    {
+        ref readonly var at = ref world.Hosts[host];
+        if (at.IsRunning && !at.Disk.MayWrite)
+            return $"the application of {host} runs, and nothing durable says that it may";
+        if (at is { IsUp: true, IsRunning: false } && at.Seeder.MayRun && at.Leecher.MayRun)
+            return $"the application of {host} may run and does not";
+        if (at is { IsRunning: true, Kind: ModelKind.Valid } && at.Disk.Region == world.Main && at.Value != world.Truth)
+            return $"the application of {host} reads {at.Value} where {world.Truth} was written";
+        return null;
+    }
+
+    // Whatever crashes now, of what was flushed a durable copy is where its owner finds it.
+    private static string? JudgeLoss(ModelWorld world)
+    {
+        int owner = -1, before = -1;
+        for (int i = 0; i < 2; i++)
+        {
+            var disk = world.Hosts[i].Disk;
+            if (disk.Region != world.Main)
+                continue;
+            if (disk.MayWrite && owner >= 0)
+                return "two records say owner";
+            if (disk.MayWrite)
+                owner = i;
+            if (disk.Role == RegionRole.HandedOver)
+                before = i;
+        }
+
+        if (owner >= 0 && before >= 0 && world.Hosts[before].Disk.Epoch > world.Hosts[owner].Disk.Epoch)
+            return "the owner's record is older than another";
+        int keeper = owner >= 0 && world.Hosts[owner].DurableKind == ModelKind.Valid ? owner : before;
+        if (keeper < 0 || world.Hosts[keeper].DurableKind != ModelKind.Valid || world.Hosts[keeper].DurableValue != world.Flushed)
+            return "what was flushed is lost";
+        return null;
+    }
+}
