@@ -13,7 +13,8 @@ public sealed class MigrationRulesTests(ITestOutputHelper output)
 {
     private static readonly ModelLimits Usual = new(Faults: 1, Moves: 1, Writes: 1, Notes: 2, Rounds: 1);
     private static readonly ModelLimits Few = new(Faults: 1, Moves: 1, Writes: 2, Notes: 1, Rounds: 1);
-    private static readonly ModelLimits ThereAndBack = new(Faults: 1, Moves: 2, Writes: 1, Notes: 2, Rounds: 0);
+    private static readonly ModelLimits ThereAndBack = new(Faults: 1, Moves: 2, Writes: 1, Notes: 1, Rounds: 0);
+    private static readonly ModelLimits Repeated = new(Faults: 0, Moves: 2, Writes: 1, Notes: 2, Rounds: 0);
 
     public static TheoryData<string> Mutants { get; } = [.. ModelMutants.All.Select(mutant => mutant.Name)];
 
@@ -22,6 +23,9 @@ public sealed class MigrationRulesTests(ITestOutputHelper output)
 
     [Fact(Timeout = 120_000)]
     public Task TwoMoves_KeepEveryPromiseInEveryWorld() => Explore(ThereAndBack);
+
+    [Fact(Timeout = 120_000)]
+    public Task TwoMovesWithRepeatedMessages_KeepEveryPromiseInEveryWorld() => Explore(Repeated);
 
     [Fact(Timeout = 3_600_000)]
     public Task ManyFaults_KeepEveryPromise()
@@ -32,7 +36,7 @@ public sealed class MigrationRulesTests(ITestOutputHelper output)
     public Task ABrokenRule_IsCaught(string name)
     {
         var rules = ModelMutants.All.Single(mutant => mutant.Name == name).Rules;
-        string? failure = new[] { Few, ThereAndBack, Usual }.Select(limits => new Explorer(rules, limits).Run()).FirstOrDefault(found => found is not null);
+        string? failure = new[] { Few, ThereAndBack, Repeated, Usual }.Select(limits => new Explorer(rules, limits).Run()).FirstOrDefault(found => found is not null);
         output.WriteLine(failure ?? "nothing");
         Assert.NotNull(failure);
         return Task.CompletedTask;

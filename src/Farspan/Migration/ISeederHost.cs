@@ -1,0 +1,16 @@
+namespace Farspan.Migration;
+
+/// <summary>What stops and starts the program that uses a region. One call at a time.</summary>
+internal interface ISeederHost
+{
+    /// <summary>
+    /// Stops the program, and sees to it that all it has written has come to the seeder's backend: what a kernel still keeps of a file is written back.
+    /// Its effect is undone by <see cref="ResumeAsync"/>, also where it failed.
+    /// </summary>
+    /// <param name="cancellationToken">Cancelled when it has taken too long; then it ends soon, by throwing.</param>
+    ValueTask SuspendAsync(CancellationToken cancellationToken);
+
+    /// <summary>Lets the program go on.</summary>
+    /// <param name="cancellationToken">Cancelled when it has taken too long; then it ends soon, by throwing.</param>
+    ValueTask ResumeAsync(CancellationToken cancellationToken);
+}
