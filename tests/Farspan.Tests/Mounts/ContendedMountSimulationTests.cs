@@ -4,16 +4,12 @@ using Xunit;
 namespace Farspan.Tests.Mounts;
 
 /// <summary>
-/// Mounts of several hosts that contend for one remote with a lease, in simulated worlds. <c>FARSPAN_SEEDS</c> says how many; <c>FARSPAN_SEED</c>
-/// runs one.
+/// Mounts of several hosts that contend for one remote with a lease, in simulated worlds. <c>FARSPAN_SEEDS</c> says how many, <c>FARSPAN_FIRST_SEED</c>
+/// from which on; <c>FARSPAN_SEED</c> runs one.
 /// </summary>
 public sealed class ContendedMountSimulationTests
 {
     private const int Batches = 4;
-
-    private static int SeedCount => int.TryParse(Environment.GetEnvironmentVariable("FARSPAN_SEEDS"), out int count)
-        ? count
-        : Environment.GetEnvironmentVariable("FARSPAN_LONG") == "1" ? 100_000 : 1000;
 
     [Theory]
     [InlineData(0)]
@@ -22,7 +18,7 @@ public sealed class ContendedMountSimulationTests
     [InlineData(3)]
     public void EveryWorld_HasOneWriterAtATime_AndLosesNothing(int batch)
     {
-        for (int seed = batch; seed < SeedCount; seed += Batches)
+        foreach (int seed in SeedRange.OfBatch(batch, Batches, usual: 1000, inLongRuns: 100_000))
             ContendedWorld.Run(seed);
     }
 
@@ -36,7 +32,7 @@ public sealed class ContendedMountSimulationTests
     [InlineData(13579)]
     [InlineData(17192)]
     public void KnownWorld_HasOneWriterAtATime_AndLosesNothing(int seed)
-        => ContendedWorld.Run(int.TryParse(Environment.GetEnvironmentVariable("FARSPAN_SEED"), out int chosen) ? chosen : seed);
+        => ContendedWorld.Run(SeedRange.OneOr(seed));
 
     [Theory]
     [InlineData(1)]

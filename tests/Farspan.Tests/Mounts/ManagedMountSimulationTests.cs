@@ -4,7 +4,8 @@ using Xunit;
 namespace Farspan.Tests.Mounts;
 
 /// <summary>
-/// Whole mounts in simulated worlds: thousands of seeds, each reproducible. <c>FARSPAN_SEEDS</c> says how many; <c>FARSPAN_SEED</c> runs one.
+/// Whole mounts in simulated worlds: thousands of seeds, each reproducible. <c>FARSPAN_SEEDS</c> says how many, <c>FARSPAN_FIRST_SEED</c> from
+/// which on; <c>FARSPAN_SEED</c> runs one.
 /// </summary>
 public sealed class ManagedMountSimulationTests
 {
@@ -19,10 +20,6 @@ public sealed class ManagedMountSimulationTests
     public static TheoryData<int, bool> KnownSeeds => new() { { 32, true }, { 2083, false }, { 942, true }, { 1846, true }, { 1848, true }, { 1922, true },
         { 4227, true }, { 6034, true }, { 9649, true }, { 10022, true }, { 10220, true } };
 
-    private static int SeedCount => int.TryParse(Environment.GetEnvironmentVariable("FARSPAN_SEEDS"), out int count)
-        ? count
-        : Environment.GetEnvironmentVariable("FARSPAN_LONG") == "1" ? 200_000 : 2000;
-
     [Theory]
     [InlineData(0)]
     [InlineData(1)]
@@ -34,7 +31,7 @@ public sealed class ManagedMountSimulationTests
     [InlineData(7)]
     public void EveryWorld_KeepsThePromises(int batch)
     {
-        for (int seed = batch; seed < SeedCount; seed += Batches)
+        foreach (int seed in SeedRange.OfBatch(batch, Batches, usual: 2000, inLongRuns: 200_000))
         {
             SimulatedWorld.Run(seed);
             SimulatedWorld.Run(seed, isHarsh: true);
@@ -44,7 +41,7 @@ public sealed class ManagedMountSimulationTests
     [Theory]
     [MemberData(nameof(KnownSeeds))]
     public void KnownWorld_KeepsThePromises(int seed, bool isHarsh)
-        => SimulatedWorld.Run(int.TryParse(Environment.GetEnvironmentVariable("FARSPAN_SEED"), out int chosen) ? chosen : seed, isHarsh);
+        => SimulatedWorld.Run(SeedRange.OneOr(seed), isHarsh);
 
     [Theory]
     [InlineData(3)]
