@@ -9,6 +9,9 @@ internal sealed class HeldBackend(long length) : Stage(new MemoryBackend(length)
     private volatile TaskCompletionSource? _hold;
     private TaskCompletionSource _entered = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    /// <summary>Whether calls wait on when they are cancelled.</summary>
+    public bool IsStubborn { get; init; }
+
     /// <summary>Completes once something waits.</summary>
     public Task Entered => _entered.Task;
 
@@ -42,6 +45,6 @@ internal sealed class HeldBackend(long length) : Stage(new MemoryBackend(length)
         if (_hold is not { } hold)
             return Task.CompletedTask;
         _entered.TrySetResult();
-        return hold.Task.WaitAsync(cancellationToken);
+        return hold.Task.WaitAsync(IsStubborn ? CancellationToken.None : cancellationToken);
     }
 }

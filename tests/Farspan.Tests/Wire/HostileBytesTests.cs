@@ -1,5 +1,6 @@
 using Farspan.Backends;
 using Farspan.Checksums;
+using Farspan.Stages;
 using Farspan.TestKit;
 using Farspan.Transports;
 using Farspan.Wire.Client;
@@ -101,10 +102,63 @@ public sealed class HostileBytesTests
         Assert.True(read > 0);
     }
 
+    [Theory(Timeout = TimeLimit)]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task BackendWithoutMemory_IsAnsweredSo_AndTheConnectionGoesOn(bool throwsAtOnce)
+    {
+        var poor = new PoorBackend(throwsAtOnce);
+        await using var host = new WireHost(poor);
+        var line = new BreakableConnector(host.Options.Endpoint);
+        await using var client = await FarspanClientBackend.ConnectAsync(host.Options with { Connector = line.Connect, Connections = 1 });
+        byte[] bytes = new byte[200_000];
+        Func<ValueTask>[] calls =
+        [
+            () => client.ReadAsync(0, bytes), () => client.ReadAsync(0, bytes.AsMemory(0, 512)), () => client.WriteAsync(0, bytes),
+            () => client.WriteAsync(0, bytes.AsMemory(0, 512)), () => client.FlushAsync(),
+        ];
+        foreach (var call in calls)
+            Assert.Equal(BackendError.NoMemory, (await Assert.ThrowsAsync<BackendException>(async () => await call())).Error);
+        poor.HasMemory = true;
+        foreach (var call in calls)
+            await call();
+        Assert.Equal(1, line.Connections);
+    }
+
     private static byte[] Answers(byte[] stored)
     {
         // The first use of the client's first place.
         return [.. WireMessages.Answer(hasChecksums: true), .. WireMessages.Reply(WireOperation.Read, 1 << 11, stored)];
+    }
+
+    /// <summary>Nothing works for want of memory, at first.</summary>
+    private sealed class PoorBackend(bool throwsAtOnce) : Stage(new MemoryBackend(1 << 20))
+    {
+        public bool HasMemory { get; set; }
+
+        public override ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken = default)
+            => HasMemory ? base.ReadAsync(offset, buffer, cancellationToken) : Fail();
+
+        public override ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+            => HasMemory ? base.WriteAsync(offset, buffer, cancellationToken) : Fail();
+
+        public override ValueTask FlushAsync(CancellationToken cancellationToken = default) => HasMemory ? base.FlushAsync(cancellationToken) : Fail();
+
+        public override TCapability? GetCapability<TCapability>()
+            where TCapability : class => null;
+
+        private ValueTask Fail() => throwsAtOnce ? throw Poverty() : FailLaterAsync();
+
+        private static async ValueTask FailLaterAsync()
+        {
+            await Task.Yield();
+            throw Poverty();
+        }
+
+        // CA2201 keeps the type for the runtime, which is who throws it here.
+#pragma warning disable CA2201
+        private static OutOfMemoryException Poverty() => new();
+#pragma warning restore CA2201
     }
 
     /// <summary>A server whose clients are strings of bytes.</summary>

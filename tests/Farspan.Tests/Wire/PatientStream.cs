@@ -12,7 +12,7 @@ internal sealed class PatientStream : Stream
     /// <summary>Whether what is sent to it is left untaken.</summary>
     public bool TakesNothing { get; set; }
 
-    /// <summary>Completes once everything that was fed was read, and more is waited for.</summary>
+    /// <summary>Completes once everything that was fed was read, and more is waited for; or once it is closed.</summary>
     public Task WaitsToRead
     {
         get
@@ -24,6 +24,16 @@ internal sealed class PatientStream : Stream
 
     /// <summary>Completes once something is sent that is not taken.</summary>
     public TaskCompletionSource WaitsToWrite { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <summary>What was sent to it.</summary>
+    public byte[] Written
+    {
+        get
+        {
+            lock (_gate)
+                return _written.ToArray();
+        }
+    }
 
     public bool IsClosed
     {
@@ -109,6 +119,7 @@ internal sealed class PatientStream : Stream
         lock (_gate)
         {
             _isClosed = true;
+            _reading.TrySetResult();
             Monitor.PulseAll(_gate);
         }
 

@@ -90,6 +90,19 @@ public sealed class WireCodecTests
     }
 
     [Fact]
+    public void WhatIsThrown_HasItsStatus_AndDefectsTellNothingMore()
+    {
+        Assert.Equal((WireStatus.NoSpace, "Full."), WireStatusMap.Explain(new BackendException(BackendError.NoSpace, "Full.")));
+        Assert.Equal(WireStatus.ShuttingDown, WireStatusMap.Explain(new OperationCanceledException()).Status);
+        Assert.Equal(WireStatus.ShuttingDown, WireStatusMap.Explain(new ObjectDisposedException("export")).Status);
+        Assert.Equal(WireStatus.Invalid, WireStatusMap.Explain(new ArgumentOutOfRangeException("offset")).Status);
+        Assert.Equal(WireStatus.NoMemory, WireStatusMap.Explain(new OutOfMemoryException()).Status);
+        var (status, message) = WireStatusMap.Explain(new InvalidOperationException("at /srv/secret"));
+        Assert.Equal(WireStatus.InputOutput, status);
+        Assert.DoesNotContain("secret", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void LongText_IsCutBetweenCharacters()
     {
         Assert.Equal("aé", WireLimits.Decode(WireLimits.Encode("aéé", 4)));

@@ -6,11 +6,11 @@ namespace Farspan.Tests.Wire;
 /// <summary>The bytes of messages.</summary>
 internal static class WireMessages
 {
-    /// <summary>A hello of a new session, for the first export.</summary>
-    public static byte[] Hello(WireCapabilities wishes = WireCapabilities.None)
+    /// <summary>A hello for the first export, of a new session unless one is given.</summary>
+    public static byte[] Hello(WireCapabilities wishes = WireCapabilities.None, Guid? session = null)
     {
         byte[] bytes = new byte[ClientHello.Size];
-        new ClientHello(1, 1, wishes, Guid.NewGuid(), 0, 0, 0).Write(bytes);
+        new ClientHello(1, 1, wishes, session ?? Guid.NewGuid(), 0, 0, 0).Write(bytes);
         return bytes;
     }
 
