@@ -10,10 +10,8 @@ namespace Farspan.Backends;
 /// Word <c>i</c> of eight bytes, little-endian, is <c>i + 1</c> times <c>0x9E3779B97F4A7C15</c>, mixed as SplitMix64 does it: <c>x ^= x &gt;&gt; 30</c>, times
 /// <c>0xBF58476D1CE4E5B9</c>, <c>x ^= x &gt;&gt; 27</c>, times <c>0x94D049BB133111EB</c>, <c>x ^= x &gt;&gt; 31</c>. The length may cut the last word.
 /// </remarks>
-internal sealed class PatternBackend : IBackend, IConcurrentWriters
+internal sealed class PatternBackend : UnwritableBackend, IConcurrentWriters
 {
-    private bool _isDisposed;
-
     /// <summary>Creates one of <paramref name="length"/> bytes.</summary>
     public PatternBackend(long length)
     {
@@ -22,10 +20,10 @@ internal sealed class PatternBackend : IBackend, IConcurrentWriters
     }
 
     /// <inheritdoc/>
-    public long Length { get; }
+    public override long Length { get; }
 
     /// <inheritdoc/>
-    public bool IsReadOnly => true;
+    protected override string Refusal => "A pattern is read-only.";
 
     /// <summary>Fills a buffer with the bytes of the pattern from an offset on.</summary>
     public static void Fill(long offset, Span<byte> buffer)
@@ -50,38 +48,11 @@ internal sealed class PatternBackend : IBackend, IConcurrentWriters
     }
 
     /// <inheritdoc/>
-    public ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken = default)
+    public override ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         Check(offset, buffer.Length);
         cancellationToken.ThrowIfCancellationRequested();
         Fill(offset, buffer.Span);
-        return default;
-    }
-
-    /// <inheritdoc/>
-    public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
-    {
-        Check(offset, buffer.Length);
-        throw new BackendException(BackendError.ReadOnly, "A pattern is read-only.");
-    }
-
-    /// <inheritdoc/>
-    public ValueTask FlushAsync(CancellationToken cancellationToken = default)
-    {
-        Check(0, 0);
-        cancellationToken.ThrowIfCancellationRequested();
-        return default;
-    }
-
-    /// <inheritdoc/>
-    public TCapability? GetCapability<TCapability>()
-        where TCapability : class
-        => this as TCapability;
-
-    /// <inheritdoc/>
-    public ValueTask DisposeAsync()
-    {
-        _isDisposed = true;
         return default;
     }
 
@@ -91,11 +62,5 @@ internal sealed class PatternBackend : IBackend, IConcurrentWriters
         x = unchecked((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9);
         x = unchecked((x ^ (x >> 27)) * 0x94D049BB133111EB);
         return x ^ (x >> 31);
-    }
-
-    private void Check(long offset, long length)
-    {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        BackendRange.Check(Length, offset, length);
     }
 }

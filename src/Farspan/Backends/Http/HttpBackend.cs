@@ -9,7 +9,7 @@ namespace Farspan.Backends.Http;
 /// exactly the range that was asked for; a server that ignores ranges is refused.
 /// </summary>
 /// <remarks>Where a server gives neither tag nor time, a change that keeps the length cannot be seen.</remarks>
-internal sealed class HttpBackend : IBackend, IBlockSizes, IConcurrentWriters
+internal sealed class HttpBackend : UnwritableBackend, IBlockSizes, IConcurrentWriters
 {
     private const int MaximumConnections = 16;
     private const int MaximumRedirections = 5;
@@ -20,7 +20,6 @@ internal sealed class HttpBackend : IBackend, IBlockSizes, IConcurrentWriters
     private readonly BackendOpenOptions _options;
     private readonly string _where;
     private HttpObject _object = new(0, null, null);
-    private bool _isDisposed;
 
     private HttpBackend(Uri address, BackendOpenOptions options)
     {
@@ -48,13 +47,13 @@ internal sealed class HttpBackend : IBackend, IBlockSizes, IConcurrentWriters
     }
 
     /// <inheritdoc/>
-    public long Length => _object.Length;
-
-    /// <inheritdoc/>
-    public bool IsReadOnly => true;
+    public override long Length => _object.Length;
 
     /// <inheritdoc/>
     public BlockSizes BlockSizes => new(1, 64 << 10, 32 << 20);
+
+    /// <inheritdoc/>
+    protected override string Refusal => $"{_where} is read-only: it is on a web server.";
 
     /// <summary>Opens <c>http:</c> and <c>https:</c>.</summary>
     /// <exception cref="FormatException">The URI is none of the web.</exception>
@@ -77,7 +76,7 @@ internal sealed class HttpBackend : IBackend, IBlockSizes, IConcurrentWriters
     }
 
     /// <inheritdoc/>
-    public async ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken = default)
+    public override async ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         Check(offset, buffer.Length);
         cancellationToken.ThrowIfCancellationRequested();
@@ -114,31 +113,10 @@ internal sealed class HttpBackend : IBackend, IBlockSizes, IConcurrentWriters
     }
 
     /// <inheritdoc/>
-    public ValueTask WriteAsync(long offset, ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default)
+    public override ValueTask DisposeAsync()
     {
-        Check(offset, buffer.Length);
-        throw new BackendException(BackendError.ReadOnly, $"{_where} is read-only: it is on a web server.");
-    }
-
-    /// <inheritdoc/>
-    public ValueTask FlushAsync(CancellationToken cancellationToken = default)
-    {
-        Check(0, 0);
-        cancellationToken.ThrowIfCancellationRequested();
-        return default;
-    }
-
-    /// <inheritdoc/>
-    public TCapability? GetCapability<TCapability>()
-        where TCapability : class
-        => this as TCapability;
-
-    /// <inheritdoc/>
-    public ValueTask DisposeAsync()
-    {
-        _isDisposed = true;
         _client.Dispose();
-        return default;
+        return base.DisposeAsync();
     }
 
     /// <summary>Asks for the first byte, which shows whether ranges are sent, how long the object is, and what it is.</summary>
@@ -190,10 +168,4 @@ internal sealed class HttpBackend : IBackend, IBlockSizes, IConcurrentWriters
         => error is OperationCanceledException && deadline.Token.IsCancellationRequested
             ? new BackendException(BackendError.TimedOut, $"The server of {_where} did not answer within {_options.Timeout.TotalSeconds:0.###} s.", error)
             : HttpFailures.Wrap(error, _where);
-
-    private void Check(long offset, long length)
-    {
-        ObjectDisposedException.ThrowIf(_isDisposed, this);
-        BackendRange.Check(Length, offset, length);
-    }
 }
