@@ -3,8 +3,9 @@
 // usage: uffdhandler fault  SOURCE CHUNK COUNT    touches one page in each of COUNT chunks, in random order
 //        uffdhandler read   SOURCE CHUNK LENGTH   copies LENGTH bytes out, from the first to the last, 128 KiB at a time
 //        uffdhandler ahead  SOURCE CHUNK LENGTH   the same, while another thread fills the memory in the same order
+//        uffdhandler limited SOURCE CHUNK LENGTH  the same as read, with at most a quarter of it here: the oldest chunk is dropped for each that comes
 //        uffdhandler write  SOURCE CHUNK COUNT    writes to each of COUNT pages that are here and write-protected; a fault unprotects a chunk
-// SOURCE is "local", or the socket of an NBD server.   prints one line of JSON (seconds).
+// SOURCE is "local", or the socket of an NBD server.   prints one line of JSON (seconds; "first" from before the mapping on).
 #define _GNU_SOURCE
 #include <endian.h>
 #include <errno.h>
@@ -32,7 +33,7 @@ static int compare(const void *a, const void *b) { double x = *(const double *)a
 
 static int faults, connection = -1;
 static char *region, *source;
-static size_t chunk, length;
+static size_t chunk, length, limit;
 static pthread_mutex_t line = PTHREAD_MUTEX_INITIALIZER;
 
 static void take(void *to, size_t count)
@@ -99,10 +100,18 @@ static void answer(size_t offset, char *buffer, uint64_t mode)
     }
 }
 
+static void drop_oldest(size_t *arrived, size_t count, size_t offset)
+{
+    size_t room = limit / chunk, *place = arrived + count % room;
+    if (count >= room && madvise(region + *place, chunk, MADV_DONTNEED)) fail("madvise");
+    *place = offset;
+}
+
 static void *handle(void *unused)
 {
     (void)unused;
     char *buffer = buffer_of_a_chunk();
+    size_t *arrived = limit ? calloc(limit / chunk, sizeof *arrived) : 0, count = 0;
     for (;;) {
         struct uffd_msg messages[BATCH];
         ssize_t n = read(faults, messages, sizeof messages);
@@ -113,6 +122,7 @@ static void *handle(void *unused)
                 struct uffdio_writeprotect unprotect = { { (uintptr_t)region + offset, chunk }, 0 };
                 if (ioctl(faults, UFFDIO_WRITEPROTECT, &unprotect)) fail("UFFDIO_WRITEPROTECT");
             } else {
+                if (limit) drop_oldest(arrived, count++, offset);
                 answer(offset, buffer, 0);
             }
         }
@@ -155,7 +165,7 @@ static pthread_t start(void *(*body)(void *))
 }
 
 // One touch each of places in random order.
-static void touch(size_t count, size_t step, int is_write)
+static void touch(size_t count, size_t step, int is_write, double started)
 {
     double *took = malloc(count * sizeof *took), begun, total;
     size_t *order = malloc(count * sizeof *order);
@@ -174,7 +184,7 @@ static void touch(size_t count, size_t step, int is_write)
         took[i] = now() - before;
     }
     total = now() - begun;
-    double first = took[0];
+    double first = begun - started + took[0];
     qsort(took, count, sizeof *took, compare);
     printf("{\"mean\":%.9f,\"first\":%.9f,\"p50\":%.9f,\"p99\":%.9f,\"sum\":%lu}\n", total / count, first, took[count / 2], took[count * 99 / 100], sum);
 }
@@ -191,14 +201,16 @@ static void copy_out(void)
 
 int main(int argc, char **argv)
 {
-    if (argc != 5) { fprintf(stderr, "usage: uffdhandler fault|read|ahead|write local|SOCKET CHUNK COUNT|LENGTH\n"); return 2; }
+    if (argc != 5) { fprintf(stderr, "usage: uffdhandler fault|read|ahead|limited|write local|SOCKET CHUNK COUNT|LENGTH\n"); return 2; }
     const char *what = argv[1];
     int is_fault = !strcmp(what, "fault"), is_write = !strcmp(what, "write"), is_ahead = !strcmp(what, "ahead");
     chunk = strtoull(argv[3], 0, 10);
     size_t count = strtoull(argv[4], 0, 10);
     length = is_fault ? count * chunk : is_write ? (count * PAGE + chunk - 1) & ~(chunk - 1) : count;
+    if (!strcmp(what, "limited")) limit = length / 4;
     if (strcmp(argv[2], "local")) dial(argv[2]);
     else { source = map(length); memset(source, 1, length); }
+    double started = now();
     open_region();
     if (is_write) {
         char *buffer = buffer_of_a_chunk();
@@ -207,8 +219,8 @@ int main(int argc, char **argv)
     start(handle);
     pthread_t filler = 0;
     if (is_ahead) filler = start(fill);
-    if (is_fault) touch(count, chunk, 0);
-    else if (is_write) touch(count, PAGE, 1);
+    if (is_fault) touch(count, chunk, 0, started);
+    else if (is_write) touch(count, PAGE, 1, started);
     else copy_out();
     if (is_ahead) pthread_join(filler, 0);
     return 0;

@@ -25,6 +25,13 @@ internal sealed class RegionProbe(RemoteMemory region, int chunkSize) : IAsyncDi
         });
     }
 
+    /// <summary>Touches the first page.</summary>
+    public unsafe void TouchFirst()
+    {
+        byte taken;
+        region.Service.Memory.CopyOut(0, &taken, 1);
+    }
+
     /// <summary>The same as a program of this process reads it: 4 KiB from each.</summary>
     public double Copy(int count, int warmUp) => Each(count, warmUp, offset => region.CopyTo(offset, _page)).Mean;
 

@@ -14,6 +14,7 @@ internal static partial class Libc
     public const int MS_SYNC = 4;
     public const int MADV_DONTNEED = 4;
     public const int MADV_DONTFORK = 10;
+    public const int MADV_HUGEPAGE = 14;
     public const int MADV_NOHUGEPAGE = 15;
     public const int MADV_DONTDUMP = 16;
     public const int MADV_POPULATE_READ = 22;
@@ -33,6 +34,10 @@ internal static partial class Libc
 
     [LibraryImport("libc", EntryPoint = "madvise", SetLastError = true)]
     public static partial int Advise(nint address, nuint length, int advice);
+
+    /// <summary>Whether pages are in memory: the lowest bit of a byte for each.</summary>
+    [LibraryImport("libc", EntryPoint = "mincore", SetLastError = true)]
+    public static unsafe partial int ListResident(nint address, nuint length, byte* pages);
 
     [LibraryImport("libc", EntryPoint = "msync", SetLastError = true)]
     public static partial int SyncMapping(nint address, nuint length, int flags);

@@ -14,13 +14,15 @@ internal sealed unsafe class AnonymousMemory : RegionMemory
     private const int ScanCapacity = 64;
 
     private readonly PageMap _pages;
+    private readonly bool _isReadOnly;
     private bool _isGivenUp;
     private bool _isUnmapped;
 
-    private AnonymousMemory(UserfaultDescriptor faults, nint address, long length, bool tracksWrites, PageMap pages)
+    private AnonymousMemory(UserfaultDescriptor faults, nint address, long length, bool tracksWrites, bool isReadOnly, PageMap pages)
         : base(faults, (ulong)address, length, tracksWrites)
     {
         _pages = pages;
+        _isReadOnly = isReadOnly;
         TracksWrites = tracksWrites;
     }
 
@@ -36,9 +38,7 @@ internal sealed unsafe class AnonymousMemory : RegionMemory
         long length, bool isReadOnly, UserfaultFeatures more = UserfaultFeatures.None, UserfaultFeatures without = UserfaultFeatures.None)
     {
         int protection = isReadOnly ? Libc.PROT_READ : Libc.PROT_READ | Libc.PROT_WRITE;
-        nint address = Libc.Map(0, (nuint)length, protection, Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS | Libc.MAP_NORESERVE, -1, 0);
-        if (address == -1)
-            throw LinuxError.Exception(LinuxError.Last, $"mapping {length} bytes of memory");
+        nint address = MapAligned(length, protection);
         UserfaultDescriptor? faults = null;
         PageMap? pages = null;
         try
@@ -47,12 +47,12 @@ internal sealed unsafe class AnonymousMemory : RegionMemory
             foreach (int advice in (ReadOnlySpan<int>)[Libc.MADV_DONTFORK, Libc.MADV_DONTDUMP, Libc.MADV_NOHUGEPAGE])
                 _ = Libc.Advise(address, (nuint)length, advice);
             pages = PageMap.Open();
-            faults = UserfaultDescriptor.Open((Tracking | UserfaultFeatures.POISON | more) & ~without);
+            faults = UserfaultDescriptor.Open((Tracking | UserfaultFeatures.POISON | UserfaultFeatures.MOVE | more) & ~without);
             bool tracks = (faults.Features & Tracking) == Tracking;
             ulong modes = Libc.UFFDIO_REGISTER_MODE_MISSING | (tracks ? Libc.UFFDIO_REGISTER_MODE_WP : 0);
             if (faults.Register((ulong)address, (ulong)length, modes, out _) is var error and not Errno.Ok)
                 throw LinuxError.Exception(error, $"UFFDIO_REGISTER of {length} bytes");
-            return new AnonymousMemory(faults, address, length, tracks, pages);
+            return new AnonymousMemory(faults, address, length, tracks, isReadOnly, pages);
         }
         catch
         {
@@ -61,6 +61,23 @@ internal sealed unsafe class AnonymousMemory : RegionMemory
             _ = Libc.Unmap(address, (nuint)length);
             throw;
         }
+    }
+
+    // The kernel moves pages only where they may be written.
+    public override bool CanMoveIn => !_isReadOnly && Length >= HugePage.Length && Faults.Features.HasFlag(UserfaultFeatures.MOVE);
+
+    public override Errno MoveIn(long offset, HugePage page)
+    {
+        ulong address = Address + (ulong)offset;
+        var error = Faults.Move(address, (ulong)page.Start, HugePage.Length, TracksWrites ? Libc.UFFDIO_MOVE_MODE_DONTWAKE : 0, out long done);
+        if (TracksWrites && done > 0)
+        {
+            // Where they cannot be protected they count as written, which loses nothing.
+            _ = Faults.WriteProtect(address, (ulong)done, Libc.UFFDIO_WRITEPROTECT_MODE_WP);
+            Wake(offset, done);
+        }
+
+        return error;
     }
 
     public override bool IsHere(long offset) => _pages.IsHere(Address + (ulong)offset);
@@ -114,6 +131,21 @@ internal sealed unsafe class AnonymousMemory : RegionMemory
         base.Dispose();
         if (!Interlocked.Exchange(ref _isUnmapped, true))
             _ = Libc.Unmap((nint)Address, (nuint)Length);
+    }
+
+    /// <summary>Maps memory of which each huge page could be one.</summary>
+    private static nint MapAligned(long length, int protection)
+    {
+        nint extra = length >= HugePage.Length ? HugePage.Length : 0;
+        nint mapping = Libc.Map(0, (nuint)(length + extra), protection, Libc.MAP_PRIVATE | Libc.MAP_ANONYMOUS | Libc.MAP_NORESERVE, -1, 0);
+        if (mapping == -1)
+            throw LinuxError.Exception(LinuxError.Last, $"mapping {length} bytes of memory");
+        nint address = extra == 0 ? mapping : (mapping + extra - 1) & -extra;
+        if (address > mapping)
+            _ = Libc.Unmap(mapping, (nuint)(address - mapping));
+        if (mapping + extra > address)
+            _ = Libc.Unmap(address + (nint)length, (nuint)(mapping + extra - address));
+        return address;
     }
 
     private int Scan(ulong flags, long offset, long length, Span<PageSpan> written, out long end)

@@ -114,6 +114,8 @@ internal sealed class ChunkFiller(RegionCore region, RegionEvictor room)
         long done = 0;
         if (region.Lender is not { } lender)
             return 0;
+        if (length == HugePage.Length && region.Huge?.TryFill(offset) == true)
+            return length;
         while (done < length && outcome == FillOutcome.Done)
         {
             if (!lender.TryLend(offset + done, (int)(length - done), out var lent))

@@ -22,10 +22,12 @@ internal sealed class RegionCore
         Layout = new ChunkLayout(backend.Length, options.ChunkSize);
         Table = new ChunkTable(Layout);
         Waiters = new ChunkWaiters(Table);
+        bool moves = options is { MovesHugePages: true, ResidentLimit: null, ChunkSize: <= HugePage.Length } && memory.CanMoveIn;
+        Huge = moves && Lender is not null ? new HugeFiller(memory, Lender) : null;
         LimitChunks = options.ResidentLimit is { } limit ? Math.Max(1, limit / options.ChunkSize) : long.MaxValue;
 
         // A small limit is not to be filled by one batch.
-        BatchChunks = (long)BitOperations.RoundUpToPowerOf2((ulong)Math.Max(1, Math.Min(BatchLength / options.ChunkSize, LimitChunks / 8)));
+        BatchChunks = (long)BitOperations.RoundUpToPowerOf2((ulong)Math.Max(1, Math.Min((Huge is null ? BatchLength : HugePage.Length) / options.ChunkSize, LimitChunks / 8)));
         int length = (int)(BatchChunks * options.ChunkSize);
         Buffers = new FillBuffers(Math.Clamp(BufferBytes / length, 4, 64), length);
     }
@@ -36,6 +38,11 @@ internal sealed class RegionCore
 
     /// <summary>Lends the backend's bytes where they lie, or null.</summary>
     public IMemoryLender? Lender { get; }
+
+    /// <summary>
+    /// Fills batches by huge pages, or null. Not with a resident limit: what is dropped of a huge page is kept as long as any of it is used.
+    /// </summary>
+    public HugeFiller? Huge { get; }
 
     public RegionOptions Options { get; }
 

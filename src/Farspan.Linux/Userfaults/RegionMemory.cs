@@ -83,6 +83,15 @@ internal abstract class RegionMemory : IDisposable
         return FillOutcome.Done;
     }
 
+    /// <summary>Whether <see cref="MoveIn"/> can be tried.</summary>
+    public virtual bool CanMoveIn => false;
+
+    /// <summary>
+    /// Makes absent pages present by a huge page that goes over to the region, and wakes who waits for them. A write of somebody who holds none of
+    /// them may pass unnoticed meanwhile.
+    /// </summary>
+    public virtual Errno MoveIn(long offset, HugePage page) => Errno.EINVAL;
+
     /// <summary>Makes absent pages zero, without memory where that can be, and wakes who waits for them.</summary>
     public virtual FillOutcome FillZero(long offset, long length)
     {

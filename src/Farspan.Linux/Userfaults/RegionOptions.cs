@@ -18,6 +18,12 @@ internal sealed record RegionOptions
     /// <summary>Bytes that are brought ahead of faults that follow each other; 0 for none.</summary>
     public int ReadAhead { get; init; } = 8 << 20;
 
+    /// <summary>
+    /// Whether what is at hand may be moved in by huge pages (<see cref="HugeFiller"/>). Not where memory is written that is not held: a write
+    /// in the moment between a move and the protection after it would not be noticed.
+    /// </summary>
+    public bool MovesHugePages { get; init; }
+
     /// <summary>How often what was written is saved; null where its owner says when.</summary>
     public TimeSpan? SaveInterval { get; init; }
 

@@ -117,7 +117,7 @@ internal sealed class RegionPrefetcher(RegionCore region, ChunkFiller filler)
                     _next = region.Table.NextAbsent(_next, end);
                     first = _next;
                     if (first < end)
-                        count = region.Claim(first, Math.Min(region.BatchChunks, end - first));
+                        count = region.Claim(first, Math.Min(region.BatchChunks - (first % region.BatchChunks), end - first));
                     _next += Math.Max(count, 1);
                 }
                 while (count == 0 && _next < end);

@@ -144,6 +144,7 @@ internal sealed class RegionService
         // The threads go on meanwhile: giving memory up may have to be told to them.
         await Task.Factory.StartNew(_region.Memory.GiveUp, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         bool haveEnded = await Task.Factory.StartNew(_threads.Stop, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        _region.Huge?.Dispose();
         if (haveEnded)
         {
             _threads.Dispose();

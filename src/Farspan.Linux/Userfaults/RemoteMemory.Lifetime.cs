@@ -95,6 +95,7 @@ public sealed partial class RemoteMemory
                 ResidentLimit = options.ResidentLimit,
                 ReadAhead = options.ReadAhead,
                 FaultThreads = options.FaultThreads,
+                MovesHugePages = true,
                 SaveInterval = isReadOnly ? null : options.SaveInterval,
                 Logger = options.Logger,
             });
