@@ -1,3 +1,5 @@
+using Farspan.Backends;
+
 namespace Farspan.Linux.Userfaults;
 
 /// <summary>Writes whole chunks that are absent without reading what is there. Thread-safe.</summary>
@@ -7,7 +9,7 @@ internal sealed class AbsentWriter(RegionCore region, RegionEvictor room, Region
     /// Claims absent chunks that a write covers, and waits for room for them; how many bytes that are, from its first on. Nothing, where it begins
     /// within a chunk, or at one that is not absent. What is claimed has to be put.
     /// </summary>
-    /// <exception cref="Backends.BackendException">There is no room, since what was written cannot be saved.</exception>
+    /// <exception cref="BackendException">There is no room, since what was written cannot be saved.</exception>
     public async ValueTask<int> ClaimAsync(long offset, int length, CancellationToken cancellationToken)
     {
         long first = region.Layout.IndexOf(offset);
@@ -22,7 +24,8 @@ internal sealed class AbsentWriter(RegionCore region, RegionEvictor room, Region
         }
         catch (Exception error)
         {
-            Finish(first, count, ChunkState.Absent, error);
+            // Others who wait for it have not given up.
+            Finish(first, count, ChunkState.Absent, error as BackendException);
             throw;
         }
 

@@ -1,4 +1,5 @@
 using Farspan.Backends;
+using Farspan.Linux.Interop;
 using Farspan.Linux.Userfaults;
 using Farspan.Stages;
 using Farspan.TestKit;
@@ -73,6 +74,37 @@ public sealed class RegionRaceTests
     }
 
     [RequiresFact("userfault")]
+    public async Task FaultOnAChunkThatWasJustDropped_IsNotForgotten()
+    {
+        await using var store = new MemoryBackend(64 * Chunk);
+        await store.WriteAsync(3 * Chunk, new byte[] { 42 });
+        var memory = new ScriptedMemory(AnonymousMemory.Create(64 * Chunk, isReadOnly: false));
+        var service = RegionService.Start(memory, store, new RegionOptions { ChunkSize = Chunk, ResidentLimit = 16 * Chunk, ReadAhead = 0 });
+        for (int index = 0; index < 16; index++)
+        {
+            await service.AcquireAsync(index * Chunk, 1, RegionUse.Reading, default);
+            service.Release(index * Chunk, 1, RegionUse.Reading);
+        }
+
+        using var dropped = new SemaphoreSlim(0);
+        using var goOn = new ManualResetEventSlim();
+        memory.Dropped = () =>
+        {
+            dropped.Release();
+            goOn.Wait(TimeSpan.FromSeconds(60));
+        };
+        var bringing = Task.Run(() => service.AcquireAsync(20 * Chunk, 1, RegionUse.Reading, default).AsTask());
+        await dropped.WaitAsync();
+        var touching = Task.Factory.StartNew(() => Touch(memory, 3 * Chunk), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await Eventually.HoldsAsync(() => service.Counters.Faults == 1);
+        goOn.Set();
+        Assert.Equal(42, await touching.WaitAsync(TimeSpan.FromSeconds(60)));
+        await bringing;
+        service.Release(20 * Chunk, 1, RegionUse.Reading);
+        Assert.True(await service.StopAsync());
+    }
+
+    [RequiresFact("userfault")]
     public async Task WriteToAPageThatIsBeingSaved_IsSavedTheNextTime()
     {
         await using var world = new RegionWorld(66 * Chunk);
@@ -115,7 +147,7 @@ public sealed class RegionRaceTests
     public async Task SaveThatMakesRoom_DoesNotWaitForTheChunkThatWantsIt()
     {
         await using var store = new MemoryBackend(64 * Chunk);
-        var memory = new StaleListMemory(AnonymousMemory.Create(64 * Chunk, isReadOnly: false));
+        var memory = new ScriptedMemory(AnonymousMemory.Create(64 * Chunk, isReadOnly: false));
         var service = RegionService.Start(memory, store, new RegionOptions { ChunkSize = Chunk, ResidentLimit = 16 * Chunk, ReadAhead = 0 });
         foreach (int index in Enumerable.Range(0, 17).Where(index => index != 1))
         {
@@ -129,6 +161,27 @@ public sealed class RegionRaceTests
         Assert.Null(memory.Stale);
         service.Release(Chunk, 1, RegionUse.Reading);
         Assert.True(await service.StopAsync());
+    }
+
+    [RequiresFact("userfault")]
+    public async Task WriterThatGivesUpWaitingForRoom_LeavesItsChunkToWhoWaitsForIt()
+    {
+        await using var injected = new FaultInjectionStage(new MemoryBackend(64 * Chunk));
+        await using var region = RemoteMemory.Map(
+            injected, new RemoteMemoryOptions { ChunkSize = Chunk, ResidentLimit = 16 * Chunk, SaveInterval = TimeSpan.FromDays(1) });
+        region.CopyFrom(0, new byte[16 * Chunk]);
+        using var stall = injected.Inject(new FaultRule { Kind = InjectedKind.Stall, Operations = BackendOperation.Write });
+        var flushing = region.FlushAsync();
+        await stall.WaitForHitsAsync(1);
+        using var giveUp = new CancellationTokenSource();
+        var writing = region.CopyFromAsync(20 * Chunk, new byte[Chunk], giveUp.Token).AsTask();
+        var reading = region.CopyToAsync(20 * Chunk, new byte[8]).AsTask();
+        Assert.False(writing.IsCompleted);
+        await giveUp.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => writing);
+        stall.Dispose();
+        await flushing;
+        await reading;
     }
 
     [RequiresFact("userfault")]
@@ -189,5 +242,12 @@ public sealed class RegionRaceTests
             await Task.WhenAll(readers);
             await faulty.DisposeAsync();
         }
+    }
+
+    private static unsafe byte Touch(RegionMemory memory, long offset)
+    {
+        byte found = 0;
+        Libc.CopyMemory(&found, (byte*)memory.Address + offset, 1);
+        return found;
     }
 }

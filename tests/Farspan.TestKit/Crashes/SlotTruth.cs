@@ -56,6 +56,9 @@ public sealed class SlotTruth
     /// <summary>Judges what memory shows after a kill, which loses what was not flushed.</summary>
     public void CheckFlushed(ReadOnlySpan<byte> actual) => Check("the memory", actual, _flushed);
 
+    /// <summary>The memory was lost, and with it what was acknowledged and not flushed: no later flush is about it.</summary>
+    public void ForgetUnflushed() => _flushed.CopyTo(_acknowledged, 0);
+
     /// <summary>Takes what is there as the truth.</summary>
     public void Take(ReadOnlySpan<byte> actual)
     {

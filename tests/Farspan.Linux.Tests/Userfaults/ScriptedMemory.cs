@@ -2,11 +2,17 @@ using Farspan.Linux.Userfaults;
 
 namespace Farspan.Linux.Tests.Userfaults;
 
-/// <summary>Memory that once lists a page as written that is not any more, as it is where a list grows old while others drop chunks.</summary>
-internal sealed class StaleListMemory(AnonymousMemory inner) : RegionMemory(inner.Faults, inner.Address, inner.Length, isProtectedWhenFilled: true)
+/// <summary>
+/// Memory that once lists a page as written that is not any more, as it is where a list grows old while others drop chunks; and that stands still when it
+/// has just dropped some.
+/// </summary>
+internal sealed class ScriptedMemory(AnonymousMemory inner) : RegionMemory(inner.Faults, inner.Address, inner.Length, isProtectedWhenFilled: true)
 {
     /// <summary>What is listed alone, to the next who lists more than that.</summary>
     public PageSpan? Stale { get; set; }
+
+    /// <summary>Is called once, when pages have been dropped and nobody knows yet.</summary>
+    public Action? Dropped { get; set; }
 
     public override bool TracksWrites => inner.TracksWrites;
 
@@ -28,7 +34,17 @@ internal sealed class StaleListMemory(AnonymousMemory inner) : RegionMemory(inne
 
     public override unsafe void CopyOut(long offset, byte* destination, long length) => inner.CopyOut(offset, destination, length);
 
-    public override bool TryDrop(long offset, long length) => inner.TryDrop(offset, length);
+    public override bool TryDrop(long offset, long length)
+    {
+        bool isDropped = inner.TryDrop(offset, length);
+        if (isDropped && Dropped is { } dropped)
+        {
+            Dropped = null;
+            dropped();
+        }
+
+        return isDropped;
+    }
 
     public override void Drop(long offset, long length) => inner.Drop(offset, length);
 
