@@ -74,6 +74,7 @@ internal static class FarspanProgram
         root.Add(StatusCommand.Create());
         root.Add(CopyCommand.Create());
         root.Add(InfoCommand.Create());
+        root.Add(UffdAgentCommand.Create());
         root.Add(TraceCommand.Create());
         root.Add(DoctorCommand.Create());
         root.SetAction(result =>

@@ -24,6 +24,18 @@ if (args is ["--touch-userfaults", var trouble])
     return 0;
 }
 
+if (args is ["--use-agent", var agent, var agentSeconds])
+{
+    Console.WriteLine(await AgentUser.RunAsync(agent, TimeSpan.FromSeconds(double.Parse(agentSeconds))));
+    return 0;
+}
+
+if (args is ["--obey-agent", var obeyed])
+{
+    await AgentUser.ObeyAsync(obeyed);
+    return 0;
+}
+
 if (args is ["--hold-memory", var holdProgram, var holdUri, var holdPlace])
 {
     await MemoryUser.HoldAsync(holdProgram, holdUri, holdPlace);

@@ -53,6 +53,12 @@ internal sealed class ManagedOptions
             new("--managed") { Description = "Serve a managed mount of BACKEND: a local cache holds what clients read and write, the rest is pulled in the background, and what was written is pushed. The options that follow are for it; fsync stands for a client's flush." },
             isManagedUnlessChosen: false);
 
+    /// <summary>Those of <c>uffd-agent</c>, which is managed where told.</summary>
+    public static ManagedOptions ForAgent()
+        => new(
+            new("--managed") { Description = "Serve a managed mount of BACKEND: a local cache holds what clients save, the rest is pulled in the background, and what was saved is pushed. The options that follow are for it; fsync stands for a client's flush." },
+            isManagedUnlessChosen: false);
+
     /// <summary>What they say; null where there is to be no managed mount.</summary>
     /// <exception cref="FormatException">A value is wrong, or two do not go together.</exception>
     public ManagedSettings? Read(ParseResult result, TimeSpan requestTimeout)

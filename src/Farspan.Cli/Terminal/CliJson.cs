@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Farspan.Cli.Agents;
 using Farspan.Cli.Copying;
 using Farspan.Cli.Demo;
 using Farspan.Cli.Doctor;
@@ -11,6 +12,7 @@ using Farspan.Cli.Serving;
 namespace Farspan.Cli.Terminal;
 
 /// <summary>Every JSON shape that the program reads or writes, generated when it is built so that start-up pays no reflection.</summary>
+[JsonSerializable(typeof(AgentEvent))]
 [JsonSerializable(typeof(BackendReport))]
 [JsonSerializable(typeof(ClosedMount))]
 [JsonSerializable(typeof(ControlRequest))]

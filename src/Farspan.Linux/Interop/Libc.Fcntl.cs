@@ -14,6 +14,9 @@ internal static partial class Libc
     public const int O_NONBLOCK = 0x800;
     public const int O_CLOEXEC = 0x80000;
 
+    /// <summary>fcntl: read the seals, which only files of shared memory have.</summary>
+    public const int F_GET_SEALS = 1034;
+
     public const int FALLOC_FL_KEEP_SIZE = 1;
     public const int FALLOC_FL_PUNCH_HOLE = 2;
     public const int FALLOC_FL_ZERO_RANGE = 0x10;

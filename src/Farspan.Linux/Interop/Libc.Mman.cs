@@ -12,6 +12,7 @@ internal static partial class Libc
     public const int MAP_ANONYMOUS = 0x20;
     public const int MAP_NORESERVE = 0x4000;
     public const int MS_SYNC = 4;
+    public const uint MFD_CLOEXEC = 1;
     public const int MADV_DONTNEED = 4;
     public const int MADV_DONTFORK = 10;
     public const int MADV_HUGEPAGE = 14;
@@ -25,6 +26,9 @@ internal static partial class Libc
     /// <summary>As <see cref="Map(nint, nuint, int, int, SafeDescriptor, long)"/>, without a file: the descriptor is -1.</summary>
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
     public static partial nint Map(nint address, nuint length, int protection, int flags, int descriptor, long offset);
+
+    [LibraryImport("libc", EntryPoint = "memfd_create", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int CreateMemoryFile(string name, uint flags);
 
     [LibraryImport("libc", EntryPoint = "munmap", SetLastError = true)]
     public static partial int Unmap(nint address, nuint length);

@@ -82,7 +82,7 @@ internal sealed unsafe class AnonymousMemory : RegionMemory
 
     public override bool IsHere(long offset) => _pages.IsHere(Address + (ulong)offset);
 
-    public override void AllowWrites(long offset, long length)
+    public override void AllowWrites(long offset, long end)
     {
         // The kernel answers them.
     }

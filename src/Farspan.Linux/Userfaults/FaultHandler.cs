@@ -55,7 +55,7 @@ internal sealed class FaultHandler(RegionCore region, ChunkFiller filler, Region
 
         long index = region.Layout.IndexOf(offset);
         bool isProtected = (flags & Libc.UFFD_PAGEFAULT_FLAG_WP) != 0;
-        while (!(isProtected ? TryAllowWrite(index) : TryAnswer(index, offset)))
+        while (!(isProtected ? TryAllowWrite(index, offset) : TryAnswer(index, offset)))
         {
         }
     }
@@ -92,12 +92,12 @@ internal sealed class FaultHandler(RegionCore region, ChunkFiller filler, Region
         }
     }
 
-    private bool TryAllowWrite(long index)
+    private bool TryAllowWrite(long index, long offset)
     {
         // Who drops it looks once more whether it was written, and wakes the writer, who tries again.
         if (region.Table.StateOf(index) == ChunkState.Evicting)
             return region.Table.TryMark(index, ChunkState.Evicting, ChunkTable.Faulted);
-        region.Memory.AllowWrites(region.Layout.OffsetOf(index), region.PagesOf(index, 1));
+        region.Memory.AllowWrites(offset, region.Layout.OffsetOf(index) + region.PagesOf(index, 1));
         return true;
     }
 

@@ -22,6 +22,7 @@ internal sealed unsafe class FaultThreads : IDisposable
     private readonly Thread[] _threads;
     private readonly UserfaultMessage[] _waiting = new UserfaultMessage[BatchCapacity];
     private readonly object _gate = new();
+    private readonly TaskCompletionSource _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _waitingCount;
     private bool _isStopping;
 
@@ -39,6 +40,9 @@ internal sealed unsafe class FaultThreads : IDisposable
 
     /// <summary>What ended the reading thread before its time, or null.</summary>
     public Exception? Failure { get; private set; }
+
+    /// <summary>Completes when that happens.</summary>
+    public Task Broken => _broken.Task;
 
     public void Start()
     {
@@ -71,6 +75,7 @@ internal sealed unsafe class FaultThreads : IDisposable
             if (count < 0)
             {
                 Failure = new MountException($"Reading a region's faults failed: {LinuxError.Exception((Errno)(-count), "read of a userfault descriptor").Message}");
+                _broken.TrySetResult();
                 return;
             }
 
@@ -129,7 +134,9 @@ internal sealed unsafe class FaultThreads : IDisposable
         entries[0] = new PollEntry { Descriptor = _faults.Descriptor.Number, Wanted = Libc.POLLIN };
         entries[1] = new PollEntry { Descriptor = _stop.Number, Wanted = Libc.POLLIN };
         _ = Libc.Poll(entries, 2, -1);
-        return 0;
+
+        // Its reads would wait now: another process that has it too changed that, and would have this thread go round for ever.
+        return (entries[0].Found & Libc.POLLERR) == 0 ? 0 : -(int)Errno.EBADF;
     }
 
     private void Share(UserfaultMessage* messages, int count)

@@ -107,7 +107,7 @@ internal abstract class RegionMemory : IDisposable
     }
 
     /// <summary>Has every touch of absent pages end in SIGBUS, and wakes who waits for them. <see cref="Drop"/> ends that.</summary>
-    public FillOutcome Poison(long offset, long length)
+    public virtual FillOutcome Poison(long offset, long length)
     {
         for (long at = 0; at < length;)
         {
@@ -137,10 +137,10 @@ internal abstract class RegionMemory : IDisposable
     public abstract bool IsHere(long offset);
 
     /// <summary>
-    /// Answers a write to protected pages: they count as written from now on, and may be written. Never called where the kernel notes writes by
-    /// itself.
+    /// Answers a write to a protected page: it counts as written from now on, and may be written; so may be pages after it, before
+    /// <paramref name="end"/>. Never called where the kernel notes writes by itself.
     /// </summary>
-    public abstract void AllowWrites(long offset, long length);
+    public abstract void AllowWrites(long offset, long end);
 
     /// <summary>Lists what was written since it was taken, and changes nothing.</summary>
     /// <param name="offset">Where to begin.</param>

@@ -56,6 +56,9 @@ internal sealed class RegionService
     /// <summary>What ended the service before its time, or null.</summary>
     public Exception? Failure => _threads.Failure ?? _region.Tasks.Defect;
 
+    /// <summary>Completes when faults cannot be read any more, before the service was stopped.</summary>
+    public Task Broken => _threads.Broken;
+
     /// <summary>Begins to serve.</summary>
     /// <param name="memory">The memory; it is given up when the service stops.</param>
     /// <param name="backend">Where its bytes come from; not owned.</param>
@@ -109,6 +112,20 @@ internal sealed class RegionService
         long first = Layout.IndexOf(offset);
         long room = Math.Max(1, _region.LimitChunks - (2 * _region.BatchChunks) - _region.HeldChunks);
         return _prefetcher.BringAsync(first, Math.Min(room, Layout.IndexOf(offset + length - 1) - first + 1), cancellationToken);
+    }
+
+    /// <summary>Lets what could not be brought, and was given up for that, be asked for again.</summary>
+    public void Forgive(long offset, long length)
+    {
+        ObjectDisposedException.ThrowIf(_isStopped, typeof(RemoteMemory));
+        long end = Layout.IndexOf(offset + Math.Max(1, length) - 1) + 1;
+        for (long index = Layout.IndexOf(offset); (index = _region.Table.SkipUntouched(index, end)) < end; index++)
+        {
+            if (!_region.Table.TryMove(index, ChunkState.Poisoned, ChunkState.Filling))
+                continue;
+            _region.Memory.Drop(_region.Layout.OffsetOf(index), _region.PagesOf(index, 1));
+            _region.Finish(index, ChunkState.Absent);
+        }
     }
 
     /// <summary>Brings everything that was written to the backend.</summary>

@@ -13,7 +13,10 @@ namespace Farspan.Linux.Userfaults;
 /// </remarks>
 internal sealed unsafe class UserfaultDescriptor : IDisposable
 {
+    private const int CurrentPosition = -1;
+
     private readonly SafeDescriptor _descriptor;
+    private volatile bool _readsPlainly;
 
     private UserfaultDescriptor(SafeDescriptor descriptor, UserfaultFeatures features, UserfaultRights rights)
     {
@@ -36,14 +39,7 @@ internal sealed unsafe class UserfaultDescriptor : IDisposable
     /// <exception cref="BackendException">This kernel or this user has no userfaults.</exception>
     public static UserfaultDescriptor Open(UserfaultFeatures wanted)
     {
-        // What is offered is told by a descriptor that agrees on nothing; one that has agreed cannot agree again.
-        UserfaultFeatures offered;
-        using (var asked = OpenDescriptor(out _))
-        {
-            if (Agree(asked, UserfaultFeatures.None, out offered) is var refusal and not Errno.Ok)
-                throw LinuxError.Exception(refusal, "UFFDIO_API");
-        }
-
+        var offered = Offered();
         var descriptor = OpenDescriptor(out var rights);
         try
         {
@@ -74,6 +70,27 @@ internal sealed unsafe class UserfaultDescriptor : IDisposable
             throw LinuxError.Exception(LinuxError.Last, "fcntl of the userfault descriptor");
         return new UserfaultDescriptor(descriptor, features, UserfaultRights.Adopted);
     }
+
+    /// <summary>Takes over a descriptor that another process opened and sent, and agrees on features for it. It is the caller's where this throws.</summary>
+    /// <exception cref="BackendException">It is none, or has agreed on something before.</exception>
+    public static UserfaultDescriptor AdoptNew(SafeDescriptor descriptor, UserfaultFeatures wanted)
+    {
+        if (new FileInfo($"/proc/self/fd/{descriptor.Number}").LinkTarget != "anon_inode:[userfaultfd]")
+            throw new BackendException(BackendError.Invalid, "The first descriptor is no userfault descriptor.");
+        var features = wanted & Offered();
+        if (Agree(descriptor, features, out _) is var error and not Errno.Ok)
+        {
+            throw error == Errno.EINVAL
+                ? new BackendException(BackendError.Invalid, "The userfault descriptor has agreed with the kernel before (UFFDIO_API); send a new one.")
+                : LinuxError.Exception(error, $"UFFDIO_API with {features}");
+        }
+
+        return Adopt(descriptor, features);
+    }
+
+    /// <summary>Opens a descriptor that has agreed on nothing, to be sent to another process.</summary>
+    /// <exception cref="BackendException">This kernel or this user has no userfaults.</exception>
+    public static SafeDescriptor OpenNew() => OpenDescriptor(out _);
 
     /// <summary>Has faults of a range told here.</summary>
     /// <param name="address">First byte; a page's.</param>
@@ -132,7 +149,9 @@ internal sealed unsafe class UserfaultDescriptor : IDisposable
     /// <returns>The number of messages; 0 where nothing has happened; or the negated errno: EINVAL where the descriptor never agreed.</returns>
     public int Read(UserfaultMessage* messages, int capacity)
     {
-        nint length = Libc.Read(_descriptor.Number, (byte*)messages, (nuint)(capacity * sizeof(UserfaultMessage)));
+        nint length = Rights == UserfaultRights.Adopted && !_readsPlainly
+            ? ReadNow(messages, capacity)
+            : Libc.Read(_descriptor.Number, (byte*)messages, (nuint)(capacity * sizeof(UserfaultMessage)));
         if (length >= 0)
             return (int)length / sizeof(UserfaultMessage);
         return LinuxError.Last is Errno.EAGAIN or Errno.EINTR ? 0 : -(int)LinuxError.Last;
@@ -140,6 +159,25 @@ internal sealed unsafe class UserfaultDescriptor : IDisposable
 
     /// <summary>Closes it. Threads that wait go on, and find the memory as any other: what is absent is zero then, so its owner unmaps it first.</summary>
     public void Dispose() => _descriptor.Dispose();
+
+    // Whoever sent it still has it, and may have made its reads wait since.
+    private nint ReadNow(UserfaultMessage* messages, int capacity)
+    {
+        var vector = new IoVector { Start = (byte*)messages, Length = (nuint)(capacity * sizeof(UserfaultMessage)) };
+        nint length = Libc.ReadVectorAt(_descriptor, &vector, 1, CurrentPosition, Libc.RWF_NOWAIT);
+        if (length >= 0 || LinuxError.Last != Errno.EOPNOTSUPP)
+            return length;
+        _readsPlainly = true;
+        return Libc.Read(_descriptor.Number, (byte*)messages, vector.Length);
+    }
+
+    private static UserfaultFeatures Offered()
+    {
+        // Told by a descriptor that agrees on nothing; one that has agreed cannot agree again.
+        using var asked = OpenDescriptor(out _);
+        var refusal = Agree(asked, UserfaultFeatures.None, out var offered);
+        return refusal == Errno.Ok ? offered : throw LinuxError.Exception(refusal, "UFFDIO_API");
+    }
 
     private static SafeDescriptor OpenDescriptor(out UserfaultRights rights)
     {

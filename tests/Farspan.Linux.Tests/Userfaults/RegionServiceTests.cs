@@ -105,23 +105,6 @@ public sealed class RegionServiceTests
     }
 
     [RequiresFact("userfault")]
-    public async Task EventsOfDropsAndUnmaps_AreReadAndHeeded()
-    {
-        await using var world = new RegionWorld(
-            1 << 20, features: UserfaultFeatures.EVENT_REMOVE | UserfaultFeatures.EVENT_UNMAP | UserfaultFeatures.EVENT_REMAP);
-        for (long offset = 0; offset < world.Length; offset += Chunk)
-            Assert.Equal(world.Byte(offset), world.Touch(offset));
-        Assert.Equal(0, Libc.Advise((nint)world.Memory.Address, 4 * Chunk, Libc.MADV_DONTNEED));
-        await Eventually.HoldsAsync(() => world.Service.ResidentBytes == (1 << 20) - (4 * Chunk));
-        Assert.Equal(world.Byte(Chunk), world.Touch(Chunk));
-
-        // The last chunk goes for good; its place is not used by anything here.
-        Assert.Equal(0, Libc.Unmap((nint)world.Memory.Address + (1 << 20) - Chunk, Chunk));
-        await Assert.ThrowsAsync<BackendException>(() => world.Service.AcquireAsync((1 << 20) - 1, 1, RegionUse.Reading, default).AsTask());
-        Assert.Equal(world.Byte(8 * Chunk), world.Touch(8 * Chunk));
-    }
-
-    [RequiresFact("userfault")]
     public async Task LimitedRegion_StaysWithinItsLimit_AndLosesNothingThatWasWritten()
     {
         var options = new RegionOptions { ChunkSize = Chunk, ResidentLimit = 16 * Chunk };

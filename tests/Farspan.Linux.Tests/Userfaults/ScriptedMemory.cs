@@ -18,7 +18,7 @@ internal sealed class ScriptedMemory(AnonymousMemory inner) : RegionMemory(inner
 
     public override bool IsHere(long offset) => inner.IsHere(offset);
 
-    public override void AllowWrites(long offset, long length) => inner.AllowWrites(offset, length);
+    public override void AllowWrites(long offset, long end) => inner.AllowWrites(offset, end);
 
     public override int ListWritten(long offset, long length, Span<PageSpan> written, out long end)
     {
