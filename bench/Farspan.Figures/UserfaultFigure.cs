@@ -173,7 +173,7 @@ internal static class UserfaultFigure
           "C, filled in order": a third thread fills the memory from memory, 1 MiB at a time, while it is read.
         - First write: we let the kernel note it (asynchronous write-protection); the C handler is told, and unprotects the page.
         - The lines have 10 Gbit/s each way; at 0 ms there is none, but the Unix socket of `nbdkit memory`.
-        - Prefetched memory comes by huge pages (docs/decisions/0094). Touches and limited memory come by pages of 4 KiB, and reading such a page the first
+        - Prefetched memory comes by huge pages (docs/decisions/0096). Touches and limited memory come by pages of 4 KiB, and reading such a page the first
           time takes 2 µs on a machine whose hypervisor shadows page tables, as this one: no more than 2 GB/s for one reader, however it is filled.
           At most 256 MiB here: the C handler drops the oldest chunk for each that comes.
         - Over a line ours goes through the cache of a managed mount, which copies each byte twice more than the C handler and hands an answer on between

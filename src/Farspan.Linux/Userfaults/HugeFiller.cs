@@ -5,7 +5,7 @@ using Farspan.Linux.Interop;
 namespace Farspan.Linux.Userfaults;
 
 /// <summary>
-/// Fills memory by huge pages that are filled elsewhere and moved in as they are (docs/decisions/0094): a quarter of the work of the system for each
+/// Fills memory by huge pages that are filled elsewhere and moved in as they are (docs/decisions/0096): a quarter of the work of the system for each
 /// byte, and whoever reads them has one entry of the page table to find instead of 512. Only of what a backend lends. Thread-safe.
 /// </summary>
 internal sealed unsafe class HugeFiller(RegionMemory memory, IMemoryLender lender) : IDisposable
