@@ -78,7 +78,7 @@ public sealed class PushTruthTests
     private static ValueTask<ManagedBackend> OpenAsync(IBackend remote, TimeProvider clock)
         => ManagedBackend.OpenAsync(remote, new ManagedMountOptions { ChunkSize = Chunk, Clock = clock, BackgroundPull = BackgroundPull.Nothing });
 
-    private static async Task<byte[]> StoredAsync(IBackend remote, long offset, int length)
+    private static async Task<byte[]> StoredAsync(ForgetfulRemote remote, long offset, int length)
     {
         byte[] bytes = new byte[length];
         await remote.ReadAsync(offset, bytes);

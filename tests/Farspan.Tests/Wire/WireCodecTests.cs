@@ -96,7 +96,7 @@ public sealed class WireCodecTests
         Assert.Equal(WireStatus.ShuttingDown, WireStatusMap.Explain(new OperationCanceledException()).Status);
         Assert.Equal(WireStatus.ShuttingDown, WireStatusMap.Explain(new ObjectDisposedException("export")).Status);
         Assert.Equal(WireStatus.Invalid, WireStatusMap.Explain(new ArgumentOutOfRangeException("offset")).Status);
-        Assert.Equal(WireStatus.NoMemory, WireStatusMap.Explain(new OutOfMemoryException()).Status);
+        Assert.Equal(WireStatus.NoMemory, WireStatusMap.Explain(new InsufficientMemoryException()).Status);
         var (status, message) = WireStatusMap.Explain(new InvalidOperationException("at /srv/secret"));
         Assert.Equal(WireStatus.InputOutput, status);
         Assert.DoesNotContain("secret", message, StringComparison.Ordinal);
