@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Text;
 using Farspan.Backends;
 using Farspan.Nbd.Protocol;
+using Farspan.Transports;
 
 namespace Farspan.Nbd.Client;
 
@@ -243,7 +244,8 @@ internal sealed class ClientHandshake
                 BackendError.AccessDenied, $"The server offers no TLS, and TLS was asked for{NbdFailure.ServerText(reply)}.", isTransient: false);
         }
 
-        _transport.Upgrade(TlsUpgrade.Authenticate(_transport.Stream, tls, _options.Endpoint));
+        var settings = new TlsClientSettings(tls.CertificateDirectory, tls.HostName, tls.VerifyPeer);
+        _transport.Upgrade(TlsClient.Authenticate(_transport.Stream, settings, _options.Endpoint));
         _channel = new OptionChannel(_transport.Stream);
     }
 

@@ -22,7 +22,7 @@ internal static class LinkOpening
             using (either.Token.UnsafeRegister(static l => ((ByteChannel)l!).Abort(), line))
             {
                 if (options.Tls is { } tls)
-                    line = ClientTls.Upgrade(line, tls, options.Endpoint);
+                    line = Secure(line, tls, options.Endpoint);
                 hello = Greet(line, options, session, place);
             }
 
@@ -43,6 +43,13 @@ internal static class LinkOpening
                 throw;
             throw new BackendException(BackendError.Disconnected, $"Opening {options.Name}: {error.Message}", error);
         }
+    }
+
+    private static StreamChannel Secure(ByteChannel line, FarspanTlsOptions options, StreamEndpoint endpoint)
+    {
+        var below = line.AsStream();
+        return new StreamChannel(
+            TlsClient.Authenticate(below, new TlsClientSettings(options.CertificateDirectory, options.HostName, options.VerifyPeer), endpoint), below);
     }
 
     private static ServerHello Greet(ByteChannel line, FarspanClientOptions options, Guid session, int place)

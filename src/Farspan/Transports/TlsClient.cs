@@ -3,38 +3,37 @@ using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Farspan.Backends;
-using Farspan.Transports;
 
-namespace Farspan.Nbd.Client;
+namespace Farspan.Transports;
 
-/// <summary>TLS on the client's side, with certificates named as other NBD programs name them.</summary>
-internal static class TlsUpgrade
+/// <summary>TLS on the client's side, with certificates named as NBD programs name them.</summary>
+internal static class TlsClient
 {
     /// <summary>Runs the TLS handshake on <paramref name="stream"/>. Blocking.</summary>
     /// <exception cref="BackendException">A file cannot be read, or the server is not who it should be.</exception>
-    public static SslStream Authenticate(Stream stream, NbdTlsOptions options, StreamEndpoint endpoint)
+    public static SslStream Authenticate(Stream stream, TlsClientSettings settings, StreamEndpoint endpoint)
     {
-        string? host = options.HostName ?? endpoint.Host;
-        if (host is null && options.VerifyPeer)
+        string? host = settings.HostName ?? endpoint.Host;
+        if (host is null && settings.VerifyPeer)
         {
             throw new BackendException(
                 BackendError.Invalid, $"TLS to {endpoint}: a Unix socket has no host name to check; give one with tls-hostname=NAME, or tls-verify-peer=off.");
         }
 
-        var settings = new SslClientAuthenticationOptions { TargetHost = host ?? "", EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13 };
-        if (!options.VerifyPeer)
+        var options = new SslClientAuthenticationOptions { TargetHost = host ?? "", EnabledSslProtocols = SslProtocols.Tls12 | SslProtocols.Tls13 };
+        if (!settings.VerifyPeer)
         {
 #pragma warning disable CA5359 // The user asked for this with tls-verify-peer=off.
-            settings.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
+            options.RemoteCertificateValidationCallback = static (_, _, _, _) => true;
 #pragma warning restore CA5359
         }
 
-        if (options.CertificateDirectory is not null)
-            LoadCertificates(options.CertificateDirectory, settings);
+        if (settings.CertificateDirectory is not null)
+            LoadCertificates(settings.CertificateDirectory, options);
         var encrypted = new SslStream(stream, leaveInnerStreamOpen: false);
         try
         {
-            encrypted.AuthenticateAsClient(settings);
+            encrypted.AuthenticateAsClient(options);
             return encrypted;
         }
         catch (AuthenticationException error)
@@ -56,7 +55,7 @@ internal static class TlsUpgrade
         }
     }
 
-    private static void LoadCertificates(string directory, SslClientAuthenticationOptions settings)
+    private static void LoadCertificates(string directory, SslClientAuthenticationOptions options)
     {
         string authorities = Path.Combine(directory, "ca-cert.pem");
         string certificate = Path.Combine(directory, "client-cert.pem");
@@ -65,11 +64,11 @@ internal static class TlsUpgrade
         {
             var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
             policy.CustomTrustStore.ImportFromPemFile(authorities);
-            settings.CertificateChainPolicy = policy;
+            options.CertificateChainPolicy = policy;
             if (File.Exists(certificate))
             {
                 var own = X509Certificate2.CreateFromPemFile(certificate, key);
-                settings.ClientCertificateContext = SslStreamCertificateContext.Create(own, additionalCertificates: null, offline: true);
+                options.ClientCertificateContext = SslStreamCertificateContext.Create(own, additionalCertificates: null, offline: true);
             }
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or CryptographicException)
