@@ -16,10 +16,10 @@ namespace Farspan.Linux.Userfaults.Agents;
 /// </remarks>
 public sealed class AgentMemory : IAsyncDisposable
 {
-    private readonly AgentConnection _connection;
     // The agent ends the connection once it has done with the memory.
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
 
+    private readonly AgentConnection _connection;
     private readonly TaskCompletionSource<string> _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Lock _gate = new();
