@@ -1,3 +1,4 @@
+using Farspan.Backends;
 using Farspan.Linux.Interop;
 using Farspan.Linux.Userfaults.Agents;
 using Farspan.TestKit;
@@ -44,7 +45,16 @@ public sealed class AgentLifetimeTests
         Assert.Equal(Errno.EFAULT, Give(sink, memory, 100_000));
         world.Faulty.Heal();
         Assert.Equal(Errno.EFAULT, Give(sink, memory, 100_000));
-        await memory.PrefetchAsync(0, memory.Length);
+        try
+        {
+            await memory.PrefetchAsync(0, memory.Length);
+        }
+        catch (BackendException)
+        {
+            // It met the read that had failed, which had woken the toucher and not quite ended.
+            await memory.PrefetchAsync(0, memory.Length);
+        }
+
         Assert.Equal(Errno.Ok, Give(sink, memory, 100_000));
         Assert.Equal(world.Bytes[100_000], AgentWorld.Touch(memory, 100_000));
     }
