@@ -8,6 +8,7 @@ using Xunit;
 namespace Farspan.Tests.Mounts.Caching;
 
 /// <summary>A region of 1 TiB in chunks of 64 KiB, all of them clean.</summary>
+[Collection(nameof(AloneInTheProcess))]
 public sealed class LargeCacheTests
 {
     private const int ChunkSize = 64 << 10;
