@@ -120,12 +120,7 @@ internal sealed class RegionService
         ObjectDisposedException.ThrowIf(_isStopped, typeof(RemoteMemory));
         long end = Layout.IndexOf(offset + Math.Max(1, length) - 1) + 1;
         for (long index = Layout.IndexOf(offset); (index = _region.Table.SkipUntouched(index, end)) < end; index++)
-        {
-            if (!_region.Table.TryMove(index, ChunkState.Poisoned, ChunkState.Filling))
-                continue;
-            _region.Memory.Drop(_region.Layout.OffsetOf(index), _region.PagesOf(index, 1));
-            _region.Finish(index, ChunkState.Absent);
-        }
+            Forgive(index);
     }
 
     /// <summary>Brings everything that was written to the backend.</summary>
@@ -214,16 +209,30 @@ internal sealed class RegionService
                     await FillAsync(index, claimed, cancellationToken);
                 break;
             case ChunkState.Poisoned:
-                if (!_region.Table.TryMove(index, ChunkState.Poisoned, ChunkState.Filling))
-                    break;
-                _region.Memory.Drop(_region.Layout.OffsetOf(index), _region.PagesOf(index, 1));
-                await FillAsync(index, 1, cancellationToken);
+                Forgive(index);
                 break;
             case ChunkState.Filling or ChunkState.Evicting:
                 await _region.Waiters.WaitAsync(index, state, cancellationToken);
                 break;
             case ChunkState.Gone:
                 throw new BackendException(BackendError.NotFound, "A part of the region's memory was unmapped.");
+        }
+    }
+
+    /// <summary>Lifts a chunk's poison. It is absent then, and brought as any other: a save that took the poison for written bytes waits for no room.</summary>
+    private void Forgive(long index)
+    {
+        if (!_region.Table.TryMove(index, ChunkState.Poisoned, ChunkState.Filling))
+            return;
+        var state = ChunkState.Poisoned;
+        try
+        {
+            _region.Memory.Drop(_region.Layout.OffsetOf(index), _region.PagesOf(index, 1));
+            state = ChunkState.Absent;
+        }
+        finally
+        {
+            _region.Finish(index, state);
         }
     }
 
