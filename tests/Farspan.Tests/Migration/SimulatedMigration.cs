@@ -19,7 +19,7 @@ internal sealed class SimulatedMigration
     private readonly TroubledLine _line;
     private int _number;
 
-    public SimulatedMigration(int seed, TimeProvider clock)
+    public SimulatedMigration(int seed, TimeProvider clock, Func<SimulatedMigration, ISeeder, ISimulatedTarget> makeTarget)
     {
         Random = new Random(seed);
         Clock = clock;
@@ -34,7 +34,7 @@ internal sealed class SimulatedMigration
 
         Source = new SimulatedSource(this);
         _line = new TroubledLine(Random, clock, () => Source.Seeder, new SeederDescription(Length, ChunkSize));
-        Target = new SimulatedTarget(this, _line);
+        Target = makeTarget(this, _line);
     }
 
     public Random Random { get; }
@@ -47,7 +47,7 @@ internal sealed class SimulatedMigration
 
     public SimulatedSource Source { get; private set; }
 
-    public SimulatedTarget Target { get; private set; }
+    public ISimulatedTarget Target { get; private set; }
 
     /// <summary>Milliseconds between two writes, at most.</summary>
     public int WriteGap { get; }
@@ -94,7 +94,7 @@ internal sealed class SimulatedMigration
                 bool wasRunning = Target.IsRunning;
                 Target.Kill();
                 TargetDisk.Restart(losesPower);
-                if (wasRunning)
+                if (wasRunning && Target.KeepsOnlyWhatWasFlushed)
                     Settle();
                 await Task.Delay(TimeSpan.FromMilliseconds(Random.Next(3000)), Clock);
                 Target = Target.Next();
@@ -104,7 +104,7 @@ internal sealed class SimulatedMigration
 
         if (Target.HasMoved)
         {
-            Check(Target.ReadAll(), "the new owner");
+            Check(await Target.ReadAllAsync(), "the new owner");
             if (Source.IsRunning)
                 throw new InvalidOperationException("The source's program runs after the hand-over.");
         }
@@ -112,7 +112,8 @@ internal sealed class SimulatedMigration
         return Target.HasMoved;
     }
 
-    public byte[] BeginWrite(int chunk, bool isSource)
+    /// <summary>A write of a chunk begins, first of what follows <paramref name="cut"/>, then of the rest.</summary>
+    public byte[] BeginWrite(int chunk, bool isSource, int cut = 0)
     {
         if (isSource ? Target.IsRunning : Source.IsRunning)
             throw new InvalidOperationException("Two programs write.");
@@ -120,6 +121,8 @@ internal sealed class SimulatedMigration
         byte[] bytes = new byte[ChunkSize];
         BitConverter.TryWriteBytes(bytes, ++_number);
         bytes.AsSpan(0, 8).CopyTo(bytes.AsSpan(ChunkSize - 8));
+        if (cut > 0)
+            _possible[chunk].Add([.. _truth[chunk].AsSpan(0, cut), .. bytes.AsSpan(cut)]);
         _possible[chunk].Add(bytes);
         return bytes;
     }
@@ -140,6 +143,16 @@ internal sealed class SimulatedMigration
     {
         if (!bytes.AsSpan().SequenceEqual(_truth[chunk]))
             throw new InvalidOperationException($"The new owner reads {BitConverter.ToInt64(bytes)} in chunk {chunk}, not {BitConverter.ToInt64(_truth[chunk])}.");
+    }
+
+    /// <summary>The new owner's program was started anew, and finds this: something that a flush covered, or that was tried since.</summary>
+    public void CheckFound(int chunk, byte[] bytes)
+    {
+        var found = _possible[chunk].Find(possible => possible.AsSpan().SequenceEqual(bytes))
+            ?? throw new InvalidOperationException($"Chunk {chunk} of the new owner is {BitConverter.ToInt64(bytes)}, which could not be there.");
+        _truth[chunk] = found;
+        _possible[chunk].Remove(found);
+        _possible[chunk].Add(found);
     }
 
     /// <summary>What a flush that begins now covers.</summary>

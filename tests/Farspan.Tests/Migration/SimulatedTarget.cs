@@ -9,7 +9,7 @@ namespace Farspan.Tests.Migration;
 /// One life of the host that the region goes to: it goes by <see cref="LeecherRules"/>, with several calls under way at once, whose replies come when
 /// they come. Its copy is durable when it is flushed.
 /// </summary>
-internal sealed class SimulatedTarget(SimulatedMigration world, ISeeder seeder)
+internal sealed class SimulatedTarget(SimulatedMigration world, ISeeder seeder) : ISimulatedTarget
 {
     private readonly SimulatedProcess _process = new();
     private CopiedChunk[] _copy = [.. Enumerable.Repeat(new CopiedChunk(new byte[SimulatedMigration.ChunkSize], 0), SimulatedMigration.ChunkCount)];
@@ -28,7 +28,9 @@ internal sealed class SimulatedTarget(SimulatedMigration world, ISeeder seeder)
     /// <summary>Whether all of it is here, and the source has let go.</summary>
     public bool HasMoved => !_process.IsDead && _state is { Work: LeecherWork.None, Record.Role: RegionRole.Owner } && _state.Record.Token == Guid.Empty;
 
-    public byte[] ReadAll() => [.. _copy.SelectMany(chunk => chunk.Bytes)];
+    public bool KeepsOnlyWhatWasFlushed => true;
+
+    public Task<byte[]> ReadAllAsync() => Task.FromResult<byte[]>([.. _copy.SelectMany(chunk => chunk.Bytes)]);
 
     public void Kill()
     {
@@ -36,8 +38,7 @@ internal sealed class SimulatedTarget(SimulatedMigration world, ISeeder seeder)
         _copy = [.. _durable];
     }
 
-    /// <summary>The next life, with what this one left.</summary>
-    public SimulatedTarget Next() => new(world, seeder) { _copy = _copy, _moves = _moves };
+    public ISimulatedTarget Next() => new SimulatedTarget(world, seeder) { _copy = _copy, _moves = _moves };
 
     public async Task StartAsync()
     {

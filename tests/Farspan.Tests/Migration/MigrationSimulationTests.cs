@@ -1,3 +1,4 @@
+using Farspan.Migration;
 using Farspan.TestKit;
 using Farspan.TestKit.Time;
 using Xunit;
@@ -5,13 +6,18 @@ using Xunit.Abstractions;
 
 namespace Farspan.Tests.Migration;
 
-/// <summary>A seeder that a leecher copies over a troubled line while its program writes, in simulated worlds in which both hosts crash.</summary>
-public sealed class SeederSimulationTests(ITestOutputHelper output)
+/// <summary>A region that is copied over a troubled line while its program writes, in simulated worlds in which both hosts crash.</summary>
+public sealed class MigrationSimulationTests(ITestOutputHelper output)
 {
     private static readonly int SeedCount = int.TryParse(Environment.GetEnvironmentVariable("FARSPAN_SEEDS"), out int seeds) ? seeds : LongRun.IsAskedFor ? 200_000 : 1500;
 
     [Fact(Timeout = 3_600_000)]
-    public Task ARegion_MovesWhole_OrStaysWhereItWas()
+    public Task ARegion_MovesWhole_ToAHostThatGoesByTheRules() => RunAsync(static (world, seeder) => new SimulatedTarget(world, seeder));
+
+    [Fact(Timeout = 3_600_000)]
+    public Task ARegion_MovesWhole_ToALeecher() => RunAsync(static (world, seeder) => new LeecherTarget(world, seeder));
+
+    private Task RunAsync(Func<SimulatedMigration, ISeeder, ISimulatedTarget> makeTarget)
     {
         var failures = new List<string>();
         int moved = 0;
@@ -21,7 +27,7 @@ public sealed class SeederSimulationTests(ITestOutputHelper output)
             try
             {
                 bool hasMoved = false;
-                VirtualTime.RunSeed(seed, TimeSpan.FromHours(2), async clock => hasMoved = await new SimulatedMigration(seed, clock).RunAsync());
+                VirtualTime.RunSeed(seed, TimeSpan.FromHours(2), async clock => hasMoved = await new SimulatedMigration(seed, clock, makeTarget).RunAsync());
                 moved += hasMoved ? 1 : 0;
             }
             catch (Exception failure)
