@@ -246,84 +246,10 @@ internal sealed partial class Leecher
         _pull.Wake();
     }
 
-    private async ValueTask WorkAsync(LeecherState doing)
-    {
-        bool succeeded = false;
-        try
-        {
-            await CarryOutAsync(doing);
-            succeeded = true;
-            Volatile.Write(ref _trouble, null);
-        }
-        finally
-        {
-            lock (_copy.Gate)
-                _state = LeecherRules.Complete(_state, succeeded);
-        }
-
-        if (doing.Work == LeecherWork.Resuming)
-        {
-            if (_handOverFrom is { } from)
-                _handOverTime = _options.Clock.GetElapsedTime(from);
-            Accept();
-        }
-
-        _pull.Wake();
-    }
-
-    private async ValueTask CarryOutAsync(LeecherState doing)
-    {
-        switch (doing.Work)
-        {
-            case LeecherWork.Resuming:
-                _lock?.Dispose();
-                _lock = null;
-                _pull.Wake();
-                using (var patience = new CancellationTokenSource(_options.StepTimeout, _options.Clock))
-                    await _host.ResumeAsync(patience.Token);
-                break;
-            case LeecherWork.Flushing:
-                await FlushAsync(_closing.Token);
-                break;
-            default:
-                var hold = await _filesTurn.AcquireAsync(0, 0, exclusive: true, CancellationToken.None);
-                try
-                {
-                    await RegionRecordFile.WriteAsync(_files, doing.Next);
-                    if (doing.Work == LeecherWork.Closing)
-                        await _log.DeleteAsync();
-                }
-                finally
-                {
-                    _filesTurn.Release(hold);
-                }
-
-                break;
-        }
-    }
-
     /// <summary>Waits for something to change, or for a time.</summary>
     private Task WaitAsync(TimeSpan time)
     {
         _alarm.Change(time > TimeSpan.Zero ? time : TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
         return IsClosing ? Task.CompletedTask : _wake.WaitAsync();
-    }
-
-    private sealed class Rules(Leecher leecher) : CopyRules
-    {
-        public override bool IsUsed => leecher._state.Record.Role == RegionRole.Receiving;
-
-        public override SeederRequest? AskRead()
-            => leecher._isWatching && leecher._state.Record.Role == RegionRole.Following ? null : LeecherRules.Ask(leecher._state, SeederCall.Read);
-
-        public override bool MayStore(SeederRequest request) => LeecherRules.MayStore(leecher._state, request);
-
-        public override void Refused(SeederRequest request)
-        {
-            leecher.Receive(request, new SeederReply(SeederAnswer.Refused), []);
-            leecher._wake.Set();
-        }
-
-        public override void BecameWhole() => leecher._wake.Set();
     }
 }
