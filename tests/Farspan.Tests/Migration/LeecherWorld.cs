@@ -1,0 +1,70 @@
+using Farspan.Backends;
+using Farspan.Migration;
+using Farspan.Migration.Finalizing;
+using Farspan.TestKit.Simulation;
+
+namespace Farspan.Tests.Migration;
+
+/// <summary>Two hosts in one process, with a seeder on one of them.</summary>
+internal sealed class LeecherWorld : IAsyncDisposable
+{
+    private readonly TimeProvider _clock;
+
+    private LeecherWorld(TimeProvider clock, int length, Seeder seeder, MemoryBackend store, FreeHost source)
+    {
+        _clock = clock;
+        Seeder = seeder;
+        Store = store;
+        Source = source;
+        Local = new MemoryBackend(length);
+        TargetFiles = new SimulatedDisk(2, clock).Open();
+    }
+
+    public Seeder Seeder { get; }
+
+    /// <summary>The seeder's store.</summary>
+    public MemoryBackend Store { get; }
+
+    public FreeHost Source { get; }
+
+    public FreeHost Target { get; } = new();
+
+    /// <summary>The store that the region goes to.</summary>
+    public MemoryBackend Local { get; }
+
+    public SimulatedDirectory TargetFiles { get; }
+
+    public LeecherOptions Options => new() { Clock = _clock, RetryDelay = TimeSpan.FromMilliseconds(50) };
+
+    public static async Task<LeecherWorld> OpenAsync(TimeProvider clock, int length, int chunkSize)
+    {
+        var store = new MemoryBackend(length);
+        var host = new FreeHost();
+        var seeder = await Seeder.OpenAsync(new SimulatedDisk(1, clock).Open(), store, host, new SeederOptions { ChunkSize = chunkSize, Clock = clock });
+        await host.ResumeAsync(CancellationToken.None);
+        return new LeecherWorld(clock, length, seeder, store, host);
+    }
+
+    public byte[] Fill(MemoryBackend store)
+    {
+        byte[] bytes = new byte[store.Length];
+        new Random(5).NextBytes(bytes);
+        var write = store.WriteAsync(0, bytes);
+        return write.IsCompletedSuccessfully ? bytes : throw new InvalidOperationException("Memory is written at once.");
+    }
+
+    public ValueTask<Leecher> LeechAsync(IFinalizePolicy policy, params IBackend[] sources)
+        => Leecher.OpenAsync(TargetFiles, Local, Seeder, Target, Options with { Policy = policy, Sources = sources });
+
+    public async Task WaitAsync(Func<bool> condition)
+    {
+        while (!condition())
+            await Task.Delay(TimeSpan.FromMilliseconds(5), _clock);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Seeder.DisposeAsync();
+        await TargetFiles.DisposeAsync();
+    }
+}
