@@ -115,8 +115,29 @@ public sealed partial class RemoteMemory
         managed = managed with { ChunkSize = options.ChunkSize };
         string? cache = options.Cache ?? managed.CacheDirectory;
         if (cache is null)
-            return managed with { CacheSizeLimit = managed.CacheSizeLimit ?? Math.Max(MemoryCacheLimit, 16L * options.ChunkSize) };
+        {
+            return managed with
+            {
+                CacheSizeLimit = managed.CacheSizeLimit ?? Math.Max(MemoryCacheLimit, 16L * options.ChunkSize),
+                OpenCacheMemory = managed.OpenCacheMemory ?? OpenCacheMemory,
+            };
+        }
+
         return (managed with { CacheDirectory = cache, RemoteName = managed.RemoteName ?? BackendUri.Parse(uri).Identity }).WithLinuxFiles();
+    }
+
+    /// <summary>A far fault takes a chunk of it, and would wait for each of its pages.</summary>
+    private static IBackend OpenCacheMemory(long length)
+    {
+        try
+        {
+            return HugeMemoryBackend.Create(length);
+        }
+        catch (BackendException)
+        {
+            // No place for all of it at once.
+            return new MemoryBackend(length);
+        }
     }
 
     private async Task<RemoteMemoryReport> CloseOnceAsync()

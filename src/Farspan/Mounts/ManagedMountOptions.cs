@@ -93,6 +93,9 @@ public sealed record ManagedMountOptions
     /// <summary>Where the draws begin that spread retries. Default: 0.</summary>
     public int Seed { get; init; }
 
+    /// <summary>Makes the memory of a cache in memory that has a limit, of so many bytes, which are used from the first on. Null for the usual memory.</summary>
+    internal Func<long, IBackend>? OpenCacheMemory { get; init; }
+
     internal long Budget => MemoryBudget ?? Math.Max(64L << 20, 4L * ChunkSize);
 
     internal long HardLimit => Math.Min(DirtyHardLimit, CacheSizeLimit is { } limit ? Math.Max(limit / 2, ChunkSize) : long.MaxValue);

@@ -12,7 +12,7 @@ internal static class CacheChoice
     {
         cancellationToken.ThrowIfCancellationRequested();
         if (options.CacheDirectory is null)
-            return new MemoryChunkCache(layout, options.CacheSizeLimit);
+            return new MemoryChunkCache(layout, options.CacheSizeLimit, options.OpenCacheMemory);
         return await DirectoryChunkCache.OpenAsync(new DirectoryCacheOptions
         {
             Files = CacheDirectory.Open(options.CacheDirectory, options.OpenCacheFile, options.SyncDirectory),

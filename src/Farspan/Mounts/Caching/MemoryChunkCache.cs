@@ -12,7 +12,8 @@ internal sealed class MemoryChunkCache : IChunkCache
 {
     private readonly Lock _gate = new();
     private readonly ChunkLayout _layout;
-    private readonly MemoryBackend _bytes;
+    private readonly MemoryBackend? _whole;
+    private readonly IBackend _bytes;
     private readonly Dictionary<long, long>? _slots;
     private readonly Stack<long> _free = new();
     private long _slotCount;
@@ -20,11 +21,20 @@ internal sealed class MemoryChunkCache : IChunkCache
     /// <summary>Creates an empty cache.</summary>
     /// <param name="layout">The region and its chunks.</param>
     /// <param name="sizeLimit">Bytes that the mount means to keep here, or null for no limit.</param>
-    public MemoryChunkCache(ChunkLayout layout, long? sizeLimit = null)
+    /// <param name="openSlots">Makes the memory, of so many bytes, that slots are taken of, one after another; null for the usual memory.</param>
+    public MemoryChunkCache(ChunkLayout layout, long? sizeLimit = null, Func<long, IBackend>? openSlots = null)
     {
         _layout = layout;
-        _slots = sizeLimit < layout.Length ? [] : null;
-        _bytes = new MemoryBackend(_slots is null ? layout.Length : layout.ChunkCount * layout.ChunkSize);
+        if (sizeLimit < layout.Length)
+        {
+            long length = layout.ChunkCount * layout.ChunkSize;
+            _slots = [];
+            _bytes = openSlots?.Invoke(length) ?? new MemoryBackend(length);
+        }
+        else
+        {
+            _bytes = _whole = new MemoryBackend(layout.Length);
+        }
     }
 
     /// <inheritdoc/>
@@ -59,7 +69,7 @@ internal sealed class MemoryChunkCache : IChunkCache
     public bool TryLend(long offset, int length, out LentMemory lent)
     {
         lent = default;
-        return _slots is null && _bytes.TryLend(offset, length, out lent);
+        return _whole is not null && _whole.TryLend(offset, length, out lent);
     }
 
     /// <inheritdoc/>
@@ -118,15 +128,15 @@ internal sealed class MemoryChunkCache : IChunkCache
     /// <inheritdoc/>
     public ValueTask DiscardAsync(long firstChunk, long count, CancellationToken cancellationToken)
     {
-        if (_slots is null)
+        if (_whole is not null)
         {
             long offset = _layout.OffsetOf(firstChunk);
-            return _bytes.TrimAsync(offset, _layout.AlignUp(offset + (count * ChunkSize)) - offset, cancellationToken);
+            return _whole.TrimAsync(offset, _layout.AlignUp(offset + (count * ChunkSize)) - offset, cancellationToken);
         }
 
         lock (_gate)
         {
-            if (count > _slots.Count)
+            if (count > _slots!.Count)
             {
                 foreach (long index in _slots.Keys.Where(index => index >= firstChunk && index < firstChunk + count).ToArray())
                     Free(index);
