@@ -6,10 +6,14 @@ namespace Farspan.Linux.Tests.Userfaults;
 internal sealed class FaultyBackend(IBackend inner, bool isLate) : IBackend
 {
     private volatile string? _failing;
+    private int _flushes;
 
     public long Length => inner.Length;
 
     public bool IsReadOnly => inner.IsReadOnly;
+
+    /// <summary>Flushes that were asked for.</summary>
+    public int Flushes => Volatile.Read(ref _flushes);
 
     public void Fail(FaultKind kind) => _failing = kind.ToString();
 
@@ -31,7 +35,11 @@ internal sealed class FaultyBackend(IBackend inner, bool isLate) : IBackend
         await inner.WriteAsync(offset, buffer, cancellationToken);
     }
 
-    public ValueTask FlushAsync(CancellationToken cancellationToken = default) => inner.FlushAsync(cancellationToken);
+    public ValueTask FlushAsync(CancellationToken cancellationToken = default)
+    {
+        Interlocked.Increment(ref _flushes);
+        return inner.FlushAsync(cancellationToken);
+    }
 
     public TCapability? GetCapability<TCapability>()
         where TCapability : class => null;

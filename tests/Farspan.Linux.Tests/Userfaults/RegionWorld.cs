@@ -63,14 +63,17 @@ internal sealed class RegionWorld : IAsyncDisposable
         => Task.Factory.StartNew(() => Touch(offset), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     /// <summary>Has the kernel read a byte, for a call of write(2): null where it says EFAULT.</summary>
-    public unsafe byte? Peek(long offset)
+    public byte? Peek(long offset) => Peek(Memory, offset);
+
+    /// <inheritdoc cref="Peek(long)"/>
+    public static unsafe byte? Peek(RegionMemory memory, long offset)
     {
         int* pair = stackalloc int[2];
         Xunit.Assert.Equal(0, Libc.Pipe(pair, Libc.O_CLOEXEC));
         try
         {
             byte found = 0;
-            if (Libc.Write(pair[1], (byte*)Memory.Address + offset, 1) != 1)
+            if (Libc.Write(pair[1], (byte*)memory.Address + offset, 1) != 1)
             {
                 Xunit.Assert.Equal(Errno.EFAULT, LinuxError.Last);
                 return null;

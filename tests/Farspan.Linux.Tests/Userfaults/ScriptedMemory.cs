@@ -3,8 +3,8 @@ using Farspan.Linux.Userfaults;
 namespace Farspan.Linux.Tests.Userfaults;
 
 /// <summary>
-/// Memory that once lists a page as written that is not any more, as it is where a list grows old while others drop chunks; and that stands still when it
-/// has just dropped some.
+/// Memory that once lists a page as written that is not any more, as it is where a list grows old while others drop chunks; that stands still when it
+/// has just dropped or copied some; and that is being rearranged as often as it is told to be.
 /// </summary>
 internal sealed class ScriptedMemory(AnonymousMemory inner) : RegionMemory(inner.Faults, inner.Address, inner.Length, isProtectedWhenFilled: true)
 {
@@ -13,6 +13,12 @@ internal sealed class ScriptedMemory(AnonymousMemory inner) : RegionMemory(inner
 
     /// <summary>Is called once, when pages have been dropped and nobody knows yet.</summary>
     public Action? Dropped { get; set; }
+
+    /// <summary>Is called once, when what is to be saved has just been copied.</summary>
+    public Action? Copied { get; set; }
+
+    /// <summary>How often zeroes cannot be put yet.</summary>
+    public int Rearranged { get; set; }
 
     public override bool TracksWrites => inner.TracksWrites;
 
@@ -32,7 +38,21 @@ internal sealed class ScriptedMemory(AnonymousMemory inner) : RegionMemory(inner
 
     public override int TakeWritten(long offset, long length, Span<PageSpan> written, out long end) => inner.TakeWritten(offset, length, written, out end);
 
-    public override unsafe void CopyOut(long offset, byte* destination, long length) => inner.CopyOut(offset, destination, length);
+    public override unsafe void CopyOut(long offset, byte* destination, long length)
+    {
+        inner.CopyOut(offset, destination, length);
+        var copied = Copied;
+        Copied = null;
+        copied?.Invoke();
+    }
+
+    public override FillOutcome FillZero(long offset, long length)
+    {
+        if (Rearranged == 0)
+            return inner.FillZero(offset, length);
+        Rearranged--;
+        return FillOutcome.TryAgain;
+    }
 
     public override bool TryDrop(long offset, long length)
     {

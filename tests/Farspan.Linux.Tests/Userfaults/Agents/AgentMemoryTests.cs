@@ -77,6 +77,21 @@ public sealed class AgentMemoryTests
     }
 
     [RequiresFact("userfault")]
+    public async Task FlushAndClose_HaveTheBackendMakeItDurable()
+    {
+        await using var world = new AgentWorld(options: AgentWorld.Small with { SaveInterval = TimeSpan.FromDays(1) });
+        await using var memory = await world.MapAsync();
+        Assert.Equal(0, world.Faulty.Flushes);
+        AgentWorld.Write(memory, 100, [1]);
+        await memory.FlushAsync();
+        int flushed = world.Faulty.Flushes;
+        Assert.True(flushed > 0);
+        AgentWorld.Write(memory, 100, [2]);
+        await memory.CloseAsync();
+        Assert.True(world.Faulty.Flushes > flushed);
+    }
+
+    [RequiresFact("userfault")]
     public async Task FlushThatFails_SaysSo_AndGoesOnOnceTheBackendIsBack()
     {
         await using var world = new AgentWorld(options: AgentWorld.Small);
