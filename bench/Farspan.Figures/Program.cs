@@ -10,7 +10,7 @@ if (args is ["relay", var line, var listen, var target])
 // usage: Farspan.Figures FARSPAN PEERS_DIRECTORY OUTPUT [ROUNDS [SECONDS [FIGURE...]]]; bench/run calls it.
 if (args.Length < 3)
 {
-    await Console.Error.WriteLineAsync("usage: bench/run [ROUNDS [SECONDS [nbd|fuse|wire|mount|userfault ...]]]");
+    await Console.Error.WriteLineAsync("usage: bench/run [ROUNDS [SECONDS [nbd|fuse|wire|mount|userfault|migrate-policy ...]]]");
     return 2;
 }
 
@@ -38,7 +38,8 @@ try
             "wire" => WireFigure.RunAsync(options),
             "mount" => MountFigure.RunAsync(options),
             "userfault" => UserfaultFigure.RunAsync(options),
-            _ => throw new ArgumentException($"'{figure}' is no figure; there are nbd, fuse, wire, mount and userfault."),
+            "migrate-policy" => PolicyFigure.RunAsync(options),
+            _ => throw new ArgumentException($"'{figure}' is no figure; there are nbd, fuse, wire, mount, userfault and migrate-policy."),
         });
     }
 
