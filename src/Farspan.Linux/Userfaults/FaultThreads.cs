@@ -5,8 +5,8 @@ using Farspan.Waiting;
 namespace Farspan.Linux.Userfaults;
 
 /// <summary>
-/// The threads that answer a region's faults. One reads messages, many at a time; the others help where several have come. They take no memory while
-/// they work, and never touch what they serve.
+/// The threads that answer a region's faults. One reads messages, many at a time; the others help where several have come, and start when that is so
+/// the first time. They take no memory while they work, and never touch what they serve.
 /// </summary>
 internal sealed unsafe class FaultThreads : IDisposable
 {
@@ -24,6 +24,7 @@ internal sealed unsafe class FaultThreads : IDisposable
     private readonly object _gate = new();
     private readonly TaskCompletionSource _broken = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private int _waitingCount;
+    private int _startedCount;
     private bool _isStopping;
 
     public FaultThreads(UserfaultDescriptor faults, FaultHandler handler, int count, string name)
@@ -46,8 +47,8 @@ internal sealed unsafe class FaultThreads : IDisposable
 
     public void Start()
     {
-        foreach (var thread in _threads)
-            thread.Start();
+        _startedCount = 1;
+        _threads[0].Start();
     }
 
     /// <summary>Ends the threads, each when it has answered what it is at; whether all have ended.</summary>
@@ -90,7 +91,11 @@ internal sealed unsafe class FaultThreads : IDisposable
             }
 
             if (faults > 1)
+            {
                 Share(messages + 1, faults - 1);
+                StartHelpers();
+            }
+
             if (faults > 0)
                 _handler.Handle(messages[0]);
             while (faults > 1 && TryTake(out var shared))
@@ -147,6 +152,20 @@ internal sealed unsafe class FaultThreads : IDisposable
             for (int i = 0; i < count; i++)
                 _waiting[_waitingCount++] = messages[i];
             Monitor.PulseAll(_gate);
+        }
+    }
+
+    /// <summary>By the reading thread. Where there are no more threads to be had, it goes on by itself.</summary>
+    private void StartHelpers()
+    {
+        try
+        {
+            while (_startedCount < _threads.Length)
+                _threads[_startedCount++].Start();
+        }
+        catch (Exception error) when (error is OutOfMemoryException or ThreadStartException)
+        {
+            _startedCount = _threads.Length;
         }
     }
 

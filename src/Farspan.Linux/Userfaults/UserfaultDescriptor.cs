@@ -15,6 +15,9 @@ internal sealed unsafe class UserfaultDescriptor : IDisposable
 {
     private const int CurrentPosition = -1;
 
+    /// <summary>What the kernel offers, once it is known.</summary>
+    private static ulong s_offered;
+
     private readonly SafeDescriptor _descriptor;
     private volatile bool _readsPlainly;
 
@@ -173,10 +176,16 @@ internal sealed unsafe class UserfaultDescriptor : IDisposable
 
     private static UserfaultFeatures Offered()
     {
+        if (Volatile.Read(ref s_offered) is not 0 and var known)
+            return (UserfaultFeatures)known;
+
         // Told by a descriptor that agrees on nothing; one that has agreed cannot agree again.
         using var asked = OpenDescriptor(out _);
         var refusal = Agree(asked, UserfaultFeatures.None, out var offered);
-        return refusal == Errno.Ok ? offered : throw LinuxError.Exception(refusal, "UFFDIO_API");
+        if (refusal != Errno.Ok)
+            throw LinuxError.Exception(refusal, "UFFDIO_API");
+        Volatile.Write(ref s_offered, (ulong)offered);
+        return offered;
     }
 
     private static SafeDescriptor OpenDescriptor(out UserfaultRights rights)
