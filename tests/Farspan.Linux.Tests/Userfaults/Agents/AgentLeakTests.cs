@@ -7,6 +7,8 @@ namespace Farspan.Linux.Tests.Userfaults.Agents;
 [Collection(nameof(AloneInTheProcess))]
 public sealed class AgentLeakTests
 {
+    private const int Length = 64 << 10;
+
     // Some close, some just go, some are refused; nothing of any of them stays.
     [RequiresFact("userfault")]
     public async Task ManyClients_LeaveNothing()
@@ -40,7 +42,6 @@ public sealed class AgentLeakTests
             await Eventually.HoldsAsync(() => Left("userfaultfd") + Left("memfd:farspan") + Left("memfd:test") + Threads() == 0);
         }
 
-        static int Left(string kind) => OwnDescriptors.Targets().Count(target => target.Contains(kind, StringComparison.Ordinal));
         static int Threads() => Directory.GetDirectories("/proc/self/task").Count(task => Name(task) is var name
             && (name.StartsWith("fault", StringComparison.Ordinal) || name.StartsWith("agent", StringComparison.Ordinal)));
 
@@ -57,4 +58,51 @@ public sealed class AgentLeakTests
             }
         }
     }
+
+    // Not when the collector finds them: a client that is refused all day would have the agent run out of them.
+    [RequiresFact("userfault")]
+    public async Task DescriptorsThatAreRefused_AreClosedAtOnce()
+    {
+        await using var world = new AgentWorld(options: AgentWorld.Small);
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        int before = Left("userfaultfd") + Left("memfd:test");
+        Assert.True(GC.TryStartNoGCRegion(16 << 20));
+        try
+        {
+            foreach (string kind in (string[])["not mapped", "not wanted", "too early", "too many"])
+            {
+                using var client = new RawClient(world.Socket);
+                if (kind != "too early")
+                    client.SendHello();
+                var (faults, file) = (client.NewFaults(), client.NewFile(Length));
+                switch (kind)
+                {
+                    case "not mapped":
+                        client.SendMap(4096, 0, Length, isWritable: false, faults, file);
+                        break;
+                    case "not wanted":
+                        client.Send(AgentMessage.Flush, [], faults, file);
+                        break;
+                    case "too many":
+                        client.SendMap(4096, 0, Length, isWritable: false, faults, file, file, file, file, file);
+                        break;
+                    default:
+                        client.SendMap(client.Map(file, Length), 0, Length, isWritable: false, faults, file);
+                        break;
+                }
+
+                Assert.NotEqual(AgentStatus.Done, client.Receive().Status);
+            }
+
+            await Eventually.HoldsAsync(() => Left("userfaultfd") + Left("memfd:test") <= before);
+        }
+        finally
+        {
+            // Throws where there was a collection after all.
+            GC.EndNoGCRegion();
+        }
+    }
+
+    private static int Left(string kind) => OwnDescriptors.Targets().Count(target => target.Contains(kind, StringComparison.Ordinal));
 }
