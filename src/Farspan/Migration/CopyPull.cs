@@ -12,7 +12,7 @@ namespace Farspan.Migration;
 internal sealed class CopyPull : IDisposable
 {
     private readonly RegionCopy _copy;
-    private readonly ISeeder _seeder;
+    private readonly CopySource _source;
     private readonly CopyRules _rules;
     private readonly LeecherOptions _options;
     private readonly CancellationToken _closing;
@@ -37,7 +37,6 @@ internal sealed class CopyPull : IDisposable
     public CopyPull(RegionCopy copy, ISeeder seeder, CopyRules rules, ChunkComparison comparison, LeecherOptions options, CancellationToken closing)
     {
         _copy = copy;
-        _seeder = seeder;
         _rules = rules;
         _options = options;
         _closing = closing;
@@ -45,6 +44,7 @@ internal sealed class CopyPull : IDisposable
         int chunk = copy.Layout.ChunkSize;
         _mostChunks = Math.Max(1, options.LongestRead / chunk);
         Window = new TransferWindow(options.Clock, chunk, Math.Max(1 << 20, chunk), Math.Max(options.Budget, 2 * chunk));
+        _source = new CopySource(seeder, rules, Window, options, closing);
         _alarm = options.Clock.CreateTimer(static state => ((WakeUp)state!).Set(), _wake, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -201,7 +201,7 @@ internal sealed class CopyPull : IDisposable
         try
         {
             var bytes = buffer.AsMemory(0, length);
-            if (await ReadAsync(fetch, bytes))
+            if (await _source.ReadAsync(fetch.Request, _copy.Layout.OffsetOf(fetch.FirstChunk), bytes))
             {
                 Interlocked.Add(ref _received, length);
                 await _copy.StoreAsync(fetch.FirstChunk, fetch.Count, bytes, () => _rules.MayStore(fetch.Request));
@@ -219,21 +219,6 @@ internal sealed class CopyPull : IDisposable
         {
             ArrayPool<byte>.Shared.Return(buffer);
             End(fetch);
-        }
-    }
-
-    private async ValueTask<bool> ReadAsync(CopyFetch fetch, Memory<byte> bytes)
-    {
-        var ticket = Window.Begin(bytes.Length);
-        bool isDelivered = false;
-        try
-        {
-            return isDelivered = await Patience.RunAsync(
-                token => _seeder.ReadAsync(fetch.Request, _copy.Layout.OffsetOf(fetch.FirstChunk), bytes, token), _options.RequestTimeout, _options.Clock, _closing);
-        }
-        finally
-        {
-            Window.End(ticket, isDelivered);
         }
     }
 

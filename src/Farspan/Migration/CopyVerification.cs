@@ -34,8 +34,18 @@ internal sealed class CopyVerification(RegionCopy copy, ISeeder seeder, CopyRule
                     return false;
                 int count = (int)Math.Min(ChunkComparison.BatchSize, copy.Layout.ChunkCount - _next);
                 long first = _next;
-                bool isTold = await Patience.RunAsync(
-                    token => seeder.DigestAsync(request, first, digests.AsMemory(0, count * DigestSize), token), options.RequestTimeout, options.Clock, closing);
+                bool isTold;
+                try
+                {
+                    isTold = await Patience.RunAsync(
+                        token => seeder.DigestAsync(request, first, digests.AsMemory(0, count * DigestSize), token), options.RequestTimeout, options.Clock, closing);
+                }
+                catch (BackendException failure) when (failure.IsTransient && options.Behind is not null && !closing.IsCancellationRequested)
+                {
+                    // Without the seeder there is nothing to compare with, and nothing that hangs on it.
+                    return true;
+                }
+
                 if (!isTold)
                     return false;
                 for (int i = 0; i < count; i++)

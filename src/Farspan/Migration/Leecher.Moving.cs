@@ -90,6 +90,9 @@ internal sealed partial class Leecher
                 _copy.Settle();
                 Apply(static before => new LeecherStep(LeecherRules.Settle(before)), []);
                 break;
+            case RegionRole.Owner when _isSeederLost:
+                Apply(static before => new LeecherStep(LeecherRules.ForgetSeeder(before)), []);
+                break;
             case RegionRole.Owner:
                 await AskAsync(SeederCall.Close);
                 break;

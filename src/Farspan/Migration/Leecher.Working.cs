@@ -22,7 +22,7 @@ internal sealed partial class Leecher
         {
             if (_handOverFrom is { } from)
                 _handOverTime = _options.Clock.GetElapsedTime(from);
-            Accept();
+            Accept(isNew: true);
         }
 
         _pull.Wake();

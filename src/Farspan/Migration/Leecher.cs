@@ -24,6 +24,7 @@ internal sealed partial class Leecher : IAsyncDisposable
     private readonly CopyVerification _verification;
     private readonly HereLog _log;
     private readonly PreCopyWatch _watch;
+    private readonly MirrorStage? _mirror;
     private readonly LockGateStage _door;
     private readonly ChunkRangeLock _filesTurn = new();
     private readonly CancellationTokenSource _closing = new();
@@ -39,9 +40,11 @@ internal sealed partial class Leecher : IAsyncDisposable
     private GateLock? _lock;
     private Task _living = Task.CompletedTask;
     private Task _pulling = Task.CompletedTask;
+    private Task _owning = Task.CompletedTask;
     private bool _isFinalizeWanted;
     private bool _isGivingUp;
     private bool _isWatching;
+    private bool _isSeederLost;
     private bool _isHandOverAsked;
     private long? _handOverFrom;
     private TimeSpan? _handOverTime;
@@ -61,7 +64,10 @@ internal sealed partial class Leecher : IAsyncDisposable
         _comparison = new ChunkComparison(copy, seeder, rules, options.Sources);
         _pull = new CopyPull(copy, seeder, rules, _comparison, options, _closing.Token);
         _verification = new CopyVerification(copy, seeder, rules, options);
-        _door = new LockGateStage(new ReceivingStage(copy, _pull, FlushAsync));
+        IBackend receiving = new ReceivingStage(copy, _pull, FlushAsync);
+        if (options.Behind is not null)
+            receiving = _mirror = new MirrorStage(receiving, copy.Layout.ChunkSize, options.Clock, options.RetryDelay);
+        _door = new LockGateStage(receiving);
         _alarm = options.Clock.CreateTimer(static state => ((WakeUp)state!).Set(), _wake, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
@@ -125,6 +131,8 @@ internal sealed partial class Leecher : IAsyncDisposable
             throw new BackendException(BackendError.Invalid, $"The local store has {local.Length} bytes, and the region {layout.Length}.");
         if (local.IsReadOnly)
             throw new BackendException(BackendError.ReadOnly, "The local store cannot be written.");
+        if (options.Behind is { } behind && (!seeder.Description.IsBacked || behind.Store.Length != layout.Length))
+            throw new BackendException(BackendError.Invalid, "The seeder has no store behind the region, or one of another length: none can be used here.");
         var record = await RegionRecordFile.ReadAsync(files);
         if (record.Role == RegionRole.HandedOver)
             throw new BackendException(BackendError.Leased, $"The region in {files.Name} is on its way from here; end that move before you fetch it back.");
@@ -139,6 +147,21 @@ internal sealed partial class Leecher : IAsyncDisposable
     {
         lock (_copy.Gate)
             _isFinalizeWanted = true;
+        _wake.Set();
+    }
+
+    /// <summary>
+    /// The seeder is lost for good, as the operator knows: once everything is here the move ends without it. What only it has never comes, unless a store
+    /// stands behind the region.
+    /// </summary>
+    public void ForgetSeeder()
+    {
+        lock (_copy.Gate)
+        {
+            _isSeederLost = true;
+            _asking.CancelHere();
+        }
+
         _wake.Set();
     }
 
@@ -170,6 +193,7 @@ internal sealed partial class Leecher : IAsyncDisposable
         _wake.Set();
         await _living;
         await _pulling;
+        await _owning;
         _accepted.TrySetCanceled();
         _completed.TrySetCanceled();
         _decided.Set();
@@ -194,17 +218,46 @@ internal sealed partial class Leecher : IAsyncDisposable
         }
 
         if (_state.MayRun)
-            Accept();
+            Accept(isNew: false);
         else
             _lock = await _door.LockAsync(cancellationToken: cancellationToken);
         _pulling = _pull.RunAsync();
         _living = LiveAsync();
     }
 
-    private void Accept()
+    private void Accept(bool isNew)
     {
+        if (_mirror is not null)
+            _owning = OwnBehindAsync(_options.Behind!, _mirror, isNew);
         _accepted.TrySetResult();
         _decided.Set();
+    }
+
+    // The program does not wait for it: its flushes do. A run before this one may have written what it could not carry there.
+    private async Task OwnBehindAsync(StoreBehind behind, MirrorStage mirror, bool isNew)
+    {
+        await Task.Yield();
+        while (!IsClosing)
+        {
+            try
+            {
+                mirror.Begin(await behind.OwnAsync(Record.Region, _closing.Token), isSame: isNew);
+                return;
+            }
+            catch (Exception failure) when (failure is BackendException or OperationCanceledException)
+            {
+                Volatile.Write(ref _trouble, failure.Message);
+            }
+
+            try
+            {
+                await Task.Delay(_options.RetryDelay, _options.Clock, _closing.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+        }
     }
 
     private async ValueTask FlushAsync(CancellationToken cancellationToken)

@@ -6,11 +6,17 @@ namespace Farspan.Migration;
 /// <summary>How a <see cref="Leecher"/> works.</summary>
 internal sealed record LeecherOptions
 {
-    /// <summary>When to ask for the hand-over. <see cref="ManualFinalize"/> unless told.</summary>
-    public IFinalizePolicy Policy { get; init; } = new ManualFinalize();
+    /// <summary>When to ask for the hand-over. <see cref="AutoFinalize"/> unless told.</summary>
+    public IFinalizePolicy Policy { get; init; } = new AutoFinalize();
 
     /// <summary>Stores that may have some of the region's chunks where the seeder has them; a chunk of theirs counts once its digest is the seeder's. Not owned.</summary>
     public IReadOnlyList<IBackend> Sources { get; init; } = [];
+
+    /// <summary>
+    /// What stands behind the region: where the seeder does not answer after the hand-over, what is missing comes from there, and what the program here
+    /// writes goes there with each flush. Null: nothing. Not owned.
+    /// </summary>
+    public StoreBehind? Behind { get; init; }
 
     /// <summary>Whether each chunk that came is compared with the seeder's by its digest, once more, before the seeder may let go.</summary>
     public bool Verify { get; init; } = true;

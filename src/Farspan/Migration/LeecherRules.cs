@@ -87,6 +87,12 @@ internal static class LeecherRules
     public static LeecherState Settle(LeecherState state)
         => state is { Work: LeecherWork.None, Record.Role: RegionRole.Receiving } ? state with { Work = LeecherWork.Flushing } : state;
 
+    /// <summary>The operator says that the seeder is lost for good. All is here, so it need not be told; before that nothing changes.</summary>
+    public static LeecherState ForgetSeeder(LeecherState state)
+        => state is { Work: LeecherWork.None, Record.Role: RegionRole.Owner } && state.Record.Token != Guid.Empty
+            ? Keep(state, LeecherWork.Closing, state.Record with { Token = Guid.Empty })
+            : state;
+
     /// <summary>The move is not wanted any more. Once the region is this host's, that comes too late, and nothing changes.</summary>
     public static LeecherState GiveUp(LeecherState state)
         => state is { Work: LeecherWork.None, Record.Role: RegionRole.Following }

@@ -126,6 +126,8 @@ internal sealed partial class Seeder
         switch (work)
         {
             case SeederWork.Suspending:
+                if (_mirror is { IsInLine: false })
+                    throw new BackendException(BackendError.InputOutput, $"The store behind the region is not in line with it yet. {_mirror.Trouble}".TrimEnd());
                 await _host.SuspendAsync(patience.Token);
                 _lock = await _door.LockAsync(GateScope.Everything, patience.Token);
                 break;

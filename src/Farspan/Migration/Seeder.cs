@@ -27,6 +27,7 @@ internal sealed partial class Seeder : ISeeder, IAsyncDisposable
     private readonly TrackingStage _tracking;
     private readonly LockGateStage _door;
     private readonly ChunkLayout _layout;
+    private readonly MirrorStage? _mirror;
     private readonly CancellationTokenSource _closing = new();
     private SeederState _state;
     private TrackingSession? _session;
@@ -40,6 +41,8 @@ internal sealed partial class Seeder : ISeeder, IAsyncDisposable
 
     private Seeder(ICacheFiles files, IBackend store, ISeederHost host, SeederOptions options, RegionRecord record)
     {
+        if (options.Behind is not null)
+            store = _mirror = new MirrorStage(store, options.ChunkSize, options.Clock, options.RetryDelay);
         _files = files;
         _host = host;
         _options = options;
@@ -47,7 +50,7 @@ internal sealed partial class Seeder : ISeeder, IAsyncDisposable
         _door = new LockGateStage(_tracking);
         _layout = _tracking.Layout;
         _state = SeederRules.Start(record, options.NewSessions());
-        Description = new SeederDescription(store.Length, options.ChunkSize);
+        Description = new SeederDescription(store.Length, options.ChunkSize, options.Behind is not null);
     }
 
     /// <inheritdoc/>
@@ -90,6 +93,10 @@ internal sealed partial class Seeder : ISeeder, IAsyncDisposable
         if (record.Role is not (RegionRole.Owner or RegionRole.HandedOver or RegionRole.Released))
             throw new BackendException(BackendError.Leased, $"The region in {files.Name} is on its way here ({record.Role}); end that move before you seed it.");
         var seeder = new Seeder(files, store, host, options, record);
+
+        // Who has handed the region over leaves the store behind it to the new owner.
+        if (record.MayWrite && options.Behind is { } behind)
+            seeder._mirror!.Begin(await behind.OwnAsync(record.Region, CancellationToken.None), isSame: false);
         if (!record.MayWrite)
             seeder._lock = await seeder._door.LockAsync();
         return seeder;

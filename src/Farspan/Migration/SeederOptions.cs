@@ -8,6 +8,12 @@ internal sealed record SeederOptions
     /// <summary>Bytes of a chunk, by which changes are recorded: a power of two up to 32 MiB. 64 KiB unless told.</summary>
     public int ChunkSize { get; init; } = 64 << 10;
 
+    /// <summary>
+    /// What stands behind the region: a flush completes once what it covers is there, too, and the region is handed over only when all of it is. Null: nothing.
+    /// Not owned.
+    /// </summary>
+    public StoreBehind? Behind { get; init; }
+
     /// <summary>How long a suspension, a flush and a resumption may take, each. 30 s unless told.</summary>
     public TimeSpan StepTimeout { get; init; } = TimeSpan.FromSeconds(30);
 

@@ -36,11 +36,14 @@ internal sealed class LeecherWorld : IAsyncDisposable
 
     public LeecherOptions Options => new() { Clock = _clock, RetryDelay = TimeSpan.FromMilliseconds(50) };
 
-    public static async Task<LeecherWorld> OpenAsync(TimeProvider clock, int length, int chunkSize)
+    public static async Task<LeecherWorld> OpenAsync(TimeProvider clock, int length, int chunkSize, IBackend? behind = null)
     {
         var store = new MemoryBackend(length);
         var host = new FreeHost();
-        var seeder = await Seeder.OpenAsync(new SimulatedDisk(1, clock).Open(), store, host, new SeederOptions { ChunkSize = chunkSize, Clock = clock });
+        var seeder = await Seeder.OpenAsync(new SimulatedDisk(1, clock).Open(), store, host, new SeederOptions
+        {
+            ChunkSize = chunkSize, Clock = clock, RetryDelay = TimeSpan.FromMilliseconds(50), Behind = behind is null ? null : new StoreBehind(behind, "the source"),
+        });
         await host.ResumeAsync(CancellationToken.None);
         return new LeecherWorld(clock, length, seeder, store, host);
     }
