@@ -95,6 +95,28 @@ public sealed class HugeFillerTests
         }
     }
 
+    // Else a view would be handed out over memory that is not there.
+    [RequiresFact("userfault")]
+    public async Task Prefetch_WhereAMoveIsRefused_BringsEveryPageByCopies()
+    {
+        await using var store = await StoreAsync();
+        await using var region = RemoteMemory.Map(store);
+        var memory = region.Service.Memory;
+        Put(memory, Bytes(0, Page));
+        await region.PrefetchAsync(0, HugePage.Length);
+        Assert.All(Enumerable.Range(0, HugePage.Length / Page), index => Assert.True(memory.IsHere(index * Page)));
+        byte[] found = new byte[HugePage.Length];
+        region.CopyTo(0, found);
+        Assert.Equal(Bytes(0, HugePage.Length), found);
+        Assert.Equal(0, region.Service.Counters.Faults);
+    }
+
+    private static unsafe void Put(RegionMemory memory, byte[] bytes)
+    {
+        fixed (byte* start = bytes)
+            Assert.Equal(FillOutcome.Done, memory.Fill(0, start, bytes.Length));
+    }
+
     private static bool SystemHasHugePages()
     {
         using var page = HugePage.TryCreate();
