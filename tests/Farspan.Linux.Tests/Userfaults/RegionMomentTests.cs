@@ -81,6 +81,20 @@ public sealed class RegionMomentTests
     }
 
     [RequiresFact("userfault")]
+    public async Task WhatFollowsTheBackendsEnd_IsZero_WhateverWasBroughtBefore()
+    {
+        await using var store = new FaultyBackend(new MemoryBackend((2 * Chunk) + 100), isLate: false);
+        await store.WriteAsync(0, Enumerable.Repeat((byte)7, (int)store.Length).ToArray());
+        var memory = AnonymousMemory.Create((2 * Chunk) + Page, isReadOnly: false);
+        var service = RegionService.Start(memory, store, s_options);
+        Assert.Equal(7, Touch(memory, 0));
+        Assert.Equal(7, Touch(memory, (2 * Chunk) + 99));
+        Assert.Equal(0, Touch(memory, (2 * Chunk) + 100));
+        Assert.Equal(0, Touch(memory, (2 * Chunk) + Page - 1));
+        Assert.True(await service.StopAsync());
+    }
+
+    [RequiresFact("userfault")]
     public async Task ChunkOfZeroesAroundAPageThatIsPresent_IsBrought()
     {
         await using var world = new RegionWorld(Length, isZero: true);
