@@ -8,11 +8,14 @@ internal sealed class ScriptedHost : ISeederHost
     /// <summary>What the next suspension fails with.</summary>
     public Exception? Failure { get; set; }
 
+    /// <summary>What suspensions wait for, as long as they are given time; null for nothing.</summary>
+    public Task? Suspension { get; set; }
+
     public bool IsRunning { get; private set; } = true;
 
     public int Resumptions { get; private set; }
 
-    public ValueTask SuspendAsync(CancellationToken cancellationToken)
+    public async ValueTask SuspendAsync(CancellationToken cancellationToken)
     {
         if (Failure is { } failure)
         {
@@ -20,8 +23,9 @@ internal sealed class ScriptedHost : ISeederHost
             throw failure;
         }
 
+        if (Suspension is { } suspension)
+            await suspension.WaitAsync(cancellationToken);
         IsRunning = false;
-        return default;
     }
 
     public ValueTask ResumeAsync(CancellationToken cancellationToken)

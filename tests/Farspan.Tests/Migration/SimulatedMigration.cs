@@ -34,7 +34,7 @@ internal sealed class SimulatedMigration
 
         Source = new SimulatedSource(this);
         _line = new TroubledLine(Random, clock, () => Source.Seeder, new SeederDescription(Length, ChunkSize));
-        Target = makeTarget(this, _line);
+        Target = makeTarget(this, new CodedLine(_line));
     }
 
     public Random Random { get; }

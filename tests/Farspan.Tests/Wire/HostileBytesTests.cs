@@ -36,7 +36,7 @@ public sealed class HostileBytesTests
     {
         await using var host = new ServerOfStreams();
         byte[] unknown = new byte[WireFrame.Size];
-        new WireFrame(WireOperation.HandOver, 0, 1, 0, 0, 0, 0, 0).WriteRequest(unknown);
+        new WireFrame((WireOperation)99, 0, 1, 0, 0, 0, 0, 0).WriteRequest(unknown);
         byte[] outside = new byte[WireFrame.Size];
         new WireFrame(WireOperation.Read, 0, 2, 0, 0, 1 << 20, 1, 0).WriteRequest(outside);
         byte[] ping = new byte[WireFrame.Size];
@@ -52,6 +52,16 @@ public sealed class HostileBytesTests
         }
 
         Assert.Equal([WireStatus.NotSupported, WireStatus.Invalid, WireStatus.Done], statuses);
+    }
+
+    [Fact(Timeout = TimeLimit)]
+    public async Task AsManyExtentsAsThereCanBe_AreOneReply()
+    {
+        await using var host = new WireHost(new ManyExtents());
+        await using var client = await host.ConnectAsync();
+        var extents = new List<Extent>();
+        await client.ListExtentsAsync(0, client.Length, WireLimits.MaximumExtents, extents);
+        Assert.Equal(WireLimits.MaximumExtents, extents.Count);
     }
 
     [Fact(Timeout = TimeLimit)]
@@ -129,6 +139,20 @@ public sealed class HostileBytesTests
     {
         // The first use of the client's first place.
         return [.. WireMessages.Answer(hasChecksums: true), .. WireMessages.Reply(WireOperation.Read, 1 << 11, stored)];
+    }
+
+    /// <summary>Every other sector is a hole.</summary>
+    private sealed class ManyExtents() : Stage(new MemoryBackend(8 << 20)), IExtentSource
+    {
+        public ValueTask ListExtentsAsync(long offset, long length, int limit, ICollection<Extent> extents, CancellationToken cancellationToken = default)
+        {
+            for (int i = 0; i < limit && (i * 512) < length; i++)
+                extents.Add(new Extent(offset + (i * 512), 512, i % 2 == 0 ? ExtentKind.Data : ExtentKind.Hole));
+            return default;
+        }
+
+        public override TCapability? GetCapability<TCapability>()
+            where TCapability : class => typeof(TCapability) == typeof(IExtentSource) ? this as TCapability : null;
     }
 
     /// <summary>Nothing works for want of memory, at first.</summary>

@@ -14,7 +14,12 @@ internal sealed class InlineConnection : IAsyncDisposable
     private readonly WireBufferPool _pool = new();
     private readonly MemoryBudget _budget = new(1L << 40);
 
-    public InlineConnection(IBackend backend) => _server = new FarspanServer([new FarspanExport { Backend = backend }], _options);
+    public InlineConnection(IBackend backend)
+        : this(new FarspanExport { Backend = backend })
+    {
+    }
+
+    public InlineConnection(FarspanExport export) => _server = new FarspanServer([export], _options);
 
     public ArrayChannel Channel { get; } = new();
 

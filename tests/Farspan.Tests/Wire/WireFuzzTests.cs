@@ -126,7 +126,7 @@ public sealed class WireFuzzTests
             .. WireMessages.Request(WireOperation.LeaseRenew, epoch: 3, id: 8),
             .. WireMessages.Request(WireOperation.LeaseRelease, id: 9),
             .. WireMessages.Request(WireOperation.Ping, id: 10),
-            .. WireMessages.Request(WireOperation.Digest, id: 11),
+            .. WireMessages.Request(WireOperation.MigrateTrack, id: 11),
             .. WireMessages.Acquire(Guid.NewGuid(), "me", 12),
             .. WireMessages.Goodbye(),
         ];

@@ -1,4 +1,5 @@
 using Farspan.Checksums;
+using Farspan.Migration;
 using Farspan.Wire.Protocol;
 
 namespace Farspan.Tests.Wire;
@@ -50,6 +51,25 @@ internal static class WireMessages
         payload.CopyTo(bytes, WireFrame.Size);
         return bytes;
     }
+
+    /// <summary>A request about a region that is being moved.</summary>
+    public static byte[] Move(WireOperation operation, SeederRequest ask, long offset = 0, long length = 0, uint id = 0, int flags = 0)
+        => Move(operation, MoveRequest.ToBytes(ask), offset, length, id, flags);
+
+    public static byte[] Move(WireOperation operation, byte[] payload, long offset = 0, long length = 0, uint id = 0, int flags = 0)
+    {
+        byte[] bytes = new byte[WireFrame.Size + payload.Length];
+        new WireFrame(operation, (ushort)flags, id, payload.Length, 0, offset, length, Crc32C.Compute(payload)).WriteRequest(bytes);
+        payload.CopyTo(bytes, WireFrame.Size);
+        return bytes;
+    }
+
+    /// <summary>What a server says of a region of 1 MiB in chunks of 4 KiB.</summary>
+    public static ServerHello Region(bool hasChecksums)
+        => Description(hasChecksums) with
+        {
+            Capabilities = WireCapabilities.ReadOnly | WireCapabilities.Moving | (hasChecksums ? WireCapabilities.PayloadChecksums : 0),
+        };
 
     public static byte[] Goodbye() => Request(WireOperation.Goodbye);
 

@@ -48,12 +48,12 @@ public sealed class FarspanClientBackend : IBackend, ITrim, IZero, IExtentSource
 
     /// <summary>Connects to a server.</summary>
     /// <exception cref="ArgumentException">An option is out of its bounds.</exception>
-    /// <exception cref="BackendException">The server cannot be reached, has no such export, or refuses.</exception>
+    /// <exception cref="BackendException">The server cannot be reached, has no such export, or refuses; or the export is a region that is being moved.</exception>
     public static async ValueTask<FarspanClientBackend> ConnectAsync(FarspanClientOptions options, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(options);
         options.Validate();
-        var (link, supervisor) = await LinkSupervisor.ConnectAsync(options, cancellationToken);
+        var (link, supervisor) = await LinkSupervisor.ConnectAsync(options, isMoving: false, cancellationToken);
         return new FarspanClientBackend(link, supervisor);
     }
 

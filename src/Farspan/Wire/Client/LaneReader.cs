@@ -46,13 +46,16 @@ internal sealed class LaneReader(WireLane lane, ByteChannel line)
     {
         WireSlot slot;
         WireRequest? target = null;
+        Memory<byte> room = default;
         lock (lane.Link.Gate)
         {
             slot = lane.Find(reply) ?? throw Broken("a reply came that belongs to no request");
-            bool isData = reply.Operation == WireOperation.Read && reply.Status == WireStatus.Done && reply.PayloadLength > 0;
+            bool hasData = reply.Operation == WireOperation.Read || MoveRequest.Has(reply.Operation);
+            bool isData = hasData && reply.Status == WireStatus.Done && reply.PayloadLength > 0;
             if (isData && slot.Request is { } waiting)
             {
                 target = waiting;
+                room = waiting.RoomFor(reply.PayloadLength);
                 waiting.Pins++;
             }
         }
@@ -60,9 +63,9 @@ internal sealed class LaneReader(WireLane lane, ByteChannel line)
         try
         {
             if (reply.PayloadLength > LargestInBlock)
-                TakeLarge(reply, target);
+                TakeLarge(reply, room.Span);
             else
-                TakeSmall(reply, target, slot);
+                TakeSmall(reply, room.Span, slot);
         }
         finally
         {
@@ -74,32 +77,32 @@ internal sealed class LaneReader(WireLane lane, ByteChannel line)
             lane.Link.OnReply(slot, reply, default);
     }
 
-    private void TakeSmall(in WireFrame reply, WireRequest? target, WireSlot slot)
+    private void TakeSmall(in WireFrame reply, Span<byte> room, WireSlot slot)
     {
         if (!TryBuffer(reply.PayloadLength))
             throw Broken("the connection ended within a reply");
         var payload = Buffered[..reply.PayloadLength];
         _head += reply.PayloadLength;
         Check(reply, payload);
-        if (target is not null)
-            payload.CopyTo(target.Target.Span);
+        if (!room.IsEmpty)
+            payload.CopyTo(room);
         lane.Link.OnReply(slot, reply, payload);
     }
 
-    private void TakeLarge(in WireFrame reply, WireRequest? target)
+    /// <summary>Without room, nobody waits for the payload any more.</summary>
+    private void TakeLarge(in WireFrame reply, Span<byte> room)
     {
-        var buffer = target is null ? default : target.Target.Span;
         int done = Math.Min(Buffered.Length, reply.PayloadLength);
         uint checksum = _hasChecksums ? Crc32C.Compute(Buffered[..done]) : 0;
-        if (target is not null)
-            Buffered[..done].CopyTo(buffer);
+        if (!room.IsEmpty)
+            Buffered[..done].CopyTo(room);
         _head += done;
         while (done < reply.PayloadLength)
         {
             int left = reply.PayloadLength - done;
-            if (target is null && _head > 0)
+            if (room.IsEmpty && _head > 0)
                 (_head, _tail) = (0, 0);
-            var part = target is null ? _block.AsSpan(0, Math.Min(left, _block.Length)) : buffer[done..];
+            var part = room.IsEmpty ? _block.AsSpan(0, Math.Min(left, _block.Length)) : room[done..];
             int count = Receive(part);
             if (count == 0)
                 throw Broken("the connection ended within a reply");

@@ -34,9 +34,10 @@ internal sealed class LinkSupervisor : IAsyncDisposable
         _loop = Task.Run(RunAsync);
     }
 
-    /// <summary>Connects.</summary>
-    /// <exception cref="BackendException">The server cannot be reached or refuses.</exception>
-    public static async Task<(WireLink Link, LinkSupervisor Supervisor)> ConnectAsync(FarspanClientOptions options, CancellationToken cancellationToken)
+    /// <summary>Connects to a region that is being moved, or to a backend.</summary>
+    /// <exception cref="BackendException">The server cannot be reached or refuses, or the export is the other of the two.</exception>
+    public static async Task<(WireLink Link, LinkSupervisor Supervisor)> ConnectAsync(
+        FarspanClientOptions options, bool isMoving, CancellationToken cancellationToken)
     {
         var session = Guid.NewGuid();
         var (line, hello) = await Task.Run(() => LinkOpening.Open(options, session, 0, cancellationToken), cancellationToken);
@@ -44,6 +45,7 @@ internal sealed class LinkSupervisor : IAsyncDisposable
         var lanes = new List<WireLane> { Lane(link, line, hello) };
         try
         {
+            CheckKind(options, hello, isMoving);
             await Task.Run(() => OpenOthers(link, lanes, cancellationToken), cancellationToken);
         }
         catch
@@ -67,6 +69,15 @@ internal sealed class LinkSupervisor : IAsyncDisposable
     {
         lock (_gate)
             return new ValueTask(_closing ??= CloseAsync());
+    }
+
+    private static void CheckKind(FarspanClientOptions options, in ServerHello hello, bool isMoving)
+    {
+        bool isOfMoving = (hello.Capabilities & WireCapabilities.Moving) != 0;
+        if (isOfMoving && !isMoving)
+            throw new BackendException(BackendError.NotSupported, $"{options.Name} is a region that is being moved and can be opened by its destination only: use farspan leech.");
+        if (isMoving && !isOfMoving)
+            throw new BackendException(BackendError.NotSupported, $"{options.Name} is no region that is being moved: at its source, use farspan seed.");
     }
 
     private static WireLane Lane(WireLink link, ByteChannel line, ServerHello hello)
@@ -147,7 +158,8 @@ internal sealed class LinkSupervisor : IAsyncDisposable
     {
         var (line, hello) = LinkOpening.Open(_options, _link.Session, 0, cancellationToken);
         lanes.Add(Lane(_link, line, hello));
-        if (hello.Length != _link.Hello.Length || (hello.Capabilities ^ _link.Hello.Capabilities) != 0 || hello.MaximumPayload < _link.Hello.MaximumPayload)
+        bool isOfOtherChunks = (hello.Capabilities & WireCapabilities.Moving) != 0 && hello.PreferredBlock != _link.Hello.PreferredBlock;
+        if (hello.Length != _link.Hello.Length || (hello.Capabilities ^ _link.Hello.Capabilities) != 0 || isOfOtherChunks || hello.MaximumPayload < _link.Hello.MaximumPayload)
             throw new BackendException(BackendError.Invalid, $"{_options.Name} is no longer what it was: its length or what it offers has changed. Open it again.");
         OpenOthers(_link, lanes, cancellationToken);
     }

@@ -51,21 +51,23 @@ internal sealed partial class WireLink
 
     private const int LongestTogether = 32 << 10;
 
-    private long DeadlineFromNow()
-        => Options.Clock.GetTimestamp() + (long)(Options.RequestTimeout.TotalSeconds * Options.Clock.TimestampFrequency);
+    private TimeSpan PatienceFor(WireRequest request) => request.Patience ?? Options.RequestTimeout;
+
+    private long DeadlineFromNow(WireRequest request)
+        => Options.Clock.GetTimestamp() + (long)(PatienceFor(request).TotalSeconds * Options.Clock.TimestampFrequency);
 
     private void EndIfLate(WireRequest request, long now)
     {
         if (now < request.Deadline)
             return;
         DecideHeld(request, new BackendException(
-            BackendError.TimedOut, $"{request.Operation} of {request.Length} bytes at {request.Offset} got no answer from {Options.Name} within {Options.RequestTimeout.TotalSeconds:0.###} s."));
+            BackendError.TimedOut, $"{request.Operation} of {request.Length} bytes at {request.Offset} got no answer from {Options.Name} within {PatienceFor(request).TotalSeconds:0.###} s."));
     }
 
     private void Admit(WireRequest request)
     {
         ObjectDisposedException.ThrowIf(_isClosing, typeof(FarspanClientBackend));
-        request.Deadline = DeadlineFromNow();
+        request.Deadline = DeadlineFromNow(request);
         _live++;
     }
 
@@ -233,6 +235,17 @@ internal sealed partial class WireLink
         if (--_live == 0 && _isClosing)
             _idle.TrySetResult();
         request.Complete();
+    }
+
+    private BackendException? FailureOf(WireRequest request, in WireFrame reply, ReadOnlySpan<byte> payload)
+    {
+        if (reply.Status == WireStatus.Refused && request.Answer is { } refusal && MoveRequest.Has(request.Operation))
+            refusal.IsRefused = true;
+        else if (reply.Status != WireStatus.Done)
+            return ErrorOf(reply, payload);
+        else if (request.Answer is { } answer && !MoveRequest.Has(request.Operation) && !TryTake(request, reply, payload, answer))
+            return new BackendException(BackendError.Protocol, $"{Options.Name}: the extents in a reply do not fit the request.");
+        return null;
     }
 
     private BackendException ErrorOf(in WireFrame reply, ReadOnlySpan<byte> message)

@@ -131,7 +131,7 @@ internal sealed partial class WireLink(FarspanClientOptions options, ServerHello
         lock (Gate)
         {
             _live++;
-            request.Deadline = DeadlineFromNow();
+            request.Deadline = DeadlineFromNow(request);
             if (lane.Failure is { } failure)
                 DecideHeld(request, failure);
             else if (!lane.HasPlace)
@@ -181,9 +181,7 @@ internal sealed partial class WireLink(FarspanClientOptions options, ServerHello
         {
             if (slot.Request is { } request)
             {
-                Exception? failure = reply.Status == WireStatus.Done ? null : ErrorOf(reply, payload);
-                if (failure is null && request.Answer is { } answer && !TryTake(request, reply, payload, answer))
-                    failure = new BackendException(BackendError.Protocol, $"{Options.Name}: the extents in a reply do not fit the request.");
+                var failure = FailureOf(request, reply, payload);
                 if (reply.Status == WireStatus.Fenced && Lease is { } lease && lease.Epoch == request.Epoch)
                     lease.MarkLost();
                 DecideHeld(request, failure);
@@ -239,9 +237,8 @@ internal sealed partial class WireLink(FarspanClientOptions options, ServerHello
             _lanes = lanes;
             _isUp = true;
             _loss = null;
-            long deadline = DeadlineFromNow();
             foreach (var request in _waiting.Concat(_roomWaiting))
-                request.Deadline = deadline;
+                request.Deadline = DeadlineFromNow(request);
             foreach (var lane in lanes)
             {
                 if (TakeWaiting(lane))

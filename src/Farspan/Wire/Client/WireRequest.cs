@@ -47,13 +47,17 @@ internal sealed class WireRequest : IValueTaskSource
 
     public WireAnswer? Answer { get; set; }
 
+    /// <summary>Time for it, where that is not the options'.</summary>
+    public TimeSpan? Patience { get; set; }
+
     public long Deadline { get; set; }
 
     /// <summary>For a flush: how many writes were acknowledged when it was called.</summary>
     public long Mark { get; set; }
 
-
-    /// <summary>Whether it belongs to one connection: it writes again, or asks for a sign of life. It fails with the connection.</summary>
+    /// <summary>
+    /// Whether it fails with the connection that it was sent on: it writes again, asks for a sign of life, or is about a region that is being moved.
+    /// </summary>
     public bool FailsOnLoss { get; set; }
 
     public WireSlot? Slot { get; set; }
@@ -63,6 +67,9 @@ internal sealed class WireRequest : IValueTaskSource
     public bool IsDecided { get; set; }
 
     public Exception? Failure { get; set; }
+
+    /// <summary>Where a reply's payload of that length goes: the caller's buffer where it has that length, else the answer's.</summary>
+    public Memory<byte> RoomFor(int length) => Target.Length == length || Answer is null ? Target : Answer.Rent(length);
 
     public ValueTask Task => new(this, _completion.Version);
 
@@ -124,6 +131,7 @@ internal sealed class WireRequest : IValueTaskSource
         Kept = null;
         Payload = null;
         Answer = null;
+        Patience = null;
         Failure = null;
         Mark = 0;
         FailsOnLoss = IsDecided = false;

@@ -29,6 +29,10 @@ internal sealed class WireSlot(WireLane lane, int index)
 
     public int ExtentLimit { get; private set; }
 
+    public int LeastPayload { get; private set; }
+
+    public int MostPayload { get; private set; }
+
     public static int IndexOf(uint id) => (int)(id & ((1 << IndexBits) - 1));
 
     public void Begin(WireRequest request)
@@ -41,6 +45,8 @@ internal sealed class WireSlot(WireLane lane, int index)
         Operation = request.Operation;
         Length = request.Length;
         ExtentLimit = request.Answer?.ExtentLimit ?? 0;
+        LeastPayload = request.Answer?.LeastPayload ?? 0;
+        MostPayload = request.Answer?.MostPayload ?? 0;
     }
 
     /// <summary>Whether a reply with this many bytes of payload can be the one to the request.</summary>
@@ -54,7 +60,7 @@ internal sealed class WireSlot(WireLane lane, int index)
         {
             WireOperation.Read => reply.PayloadLength == Length,
             WireOperation.Extents => reply.PayloadLength % ExtentRecord.Size == 0 && reply.PayloadLength <= ExtentLimit * ExtentRecord.Size,
-            _ => reply.PayloadLength == 0,
+            _ => reply.PayloadLength >= LeastPayload && reply.PayloadLength <= MostPayload,
         };
     }
 }

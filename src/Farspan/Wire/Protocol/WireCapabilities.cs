@@ -16,4 +16,10 @@ internal enum WireCapabilities : uint
 
     /// <summary>In the client's hello: it asks for checksums of payloads; in the server's: every payload of the connection has one.</summary>
     PayloadChecksums = 256,
+
+    /// <summary>The export is a region that is being moved, and answers nothing else; the preferred block is its chunk.</summary>
+    Moving = 512,
+
+    /// <summary>A store stands behind the region that is being moved.</summary>
+    Backed = 1024,
 }

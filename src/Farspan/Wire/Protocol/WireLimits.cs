@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text;
 
 namespace Farspan.Wire.Protocol;
@@ -26,7 +27,17 @@ internal static class WireLimits
     /// <summary>The most extents of one reply.</summary>
     public const int MaximumExtents = 4096;
 
+    /// <summary>The most runs of one page of a list of changed chunks.</summary>
+    public const int MaximumRuns = 4096;
+
+    /// <summary>The most bytes of which one request may ask the digests, unless one chunk has more.</summary>
+    public const int MaximumDigested = 64 << 20;
+
     private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    /// <summary>The most chunks of which one request may ask the digests.</summary>
+    public static int MaximumDigests(int chunkSize, int maximumPayload)
+        => Math.Min(Math.Max(1, MaximumDigested / chunkSize), maximumPayload / SHA256.HashSizeInBytes);
 
     /// <summary>UTF-8 of a text, cut to <paramref name="limit"/> bytes between two characters.</summary>
     public static byte[] Encode(string text, int limit)

@@ -18,12 +18,27 @@ internal enum WireOperation : ushort
     /// <summary>The last request of a connection; it has no reply.</summary>
     Goodbye = 11,
 
-    /// <summary>Reserved: digests of a range's chunks.</summary>
-    Digest = 16,
+    /// <summary>Of a region that is being moved, as all that follow: <see cref="Migration.SeederCall.Track"/>.</summary>
+    MigrateTrack = 16,
 
-    /// <summary>Reserved: the chunks that changed since an epoch.</summary>
-    DirtyMap = 17,
+    /// <summary><see cref="Migration.SeederCall.Round"/>.</summary>
+    MigrateRound = 17,
 
-    /// <summary>Reserved: handing a region over to another host.</summary>
-    HandOver = 18,
+    /// <summary><see cref="Migration.SeederCall.Finalize"/>.</summary>
+    MigrateFinalize = 18,
+
+    /// <summary><see cref="Migration.SeederCall.Close"/>.</summary>
+    MigrateClose = 19,
+
+    /// <summary><see cref="Migration.SeederCall.GiveUp"/>.</summary>
+    MigrateGiveUp = 20,
+
+    /// <summary>Bytes, packed where the request allows it.</summary>
+    MigrateRead = 21,
+
+    /// <summary>SHA-256 of chunks.</summary>
+    MigrateDigest = 22,
+
+    /// <summary>A page of the list of a round or of a hand-over.</summary>
+    MigrateList = 23,
 }

@@ -21,4 +21,7 @@ internal enum WireStatus : ushort
     NotFound = 13,
     Leased = 14,
     Fenced = 15,
+
+    /// <summary>The seeder refuses: nothing went wrong, but what the leecher counts on is over. To reads, digests and lists only.</summary>
+    Refused = 16,
 }

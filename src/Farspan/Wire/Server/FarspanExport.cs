@@ -1,4 +1,5 @@
 using Farspan.Backends;
+using Farspan.Migration;
 
 namespace Farspan.Wire.Server;
 
@@ -22,4 +23,10 @@ public sealed record FarspanExport
     /// it in memory.
     /// </summary>
     public string? LeaseFile { get; init; }
+
+    /// <summary>A region that is being moved: then nothing else is served. Stays its owner's, too. Default: null.</summary>
+    internal ISeeder? Seeder { get; init; }
+
+    /// <summary>A region that is being moved, as an export.</summary>
+    internal static FarspanExport Of(ISeeder seeder) => new() { Backend = new MovingBackend(seeder.Description.Length), Seeder = seeder };
 }

@@ -223,9 +223,15 @@ internal sealed class Outbox(ByteChannel line, Flight flight, WireBufferPool poo
                 payload.CopyTo(scratch.AsSpan(filled + WireFrame.Size));
                 filled += WireFrame.Size + payload.Length;
             }
+            else if (reply.Buffer is null)
+            {
+                frame.WriteReply(scratch);
+                Send(scratch.AsSpan(0, WireFrame.Size));
+                Send(payload);
+            }
             else
             {
-                var whole = reply.Buffer!.Array.AsSpan(reply.Position, WireFrame.Size + payload.Length);
+                var whole = reply.Buffer.Array.AsSpan(reply.Position, WireFrame.Size + payload.Length);
                 frame.WriteReply(whole);
                 Send(whole);
             }

@@ -1,5 +1,6 @@
 using Farspan.Backends;
 using Farspan.Backends.Leases;
+using Farspan.Migration;
 using Farspan.Wire.Protocol;
 
 namespace Farspan.Wire.Server;
@@ -23,8 +24,12 @@ internal sealed class ServedStore
         Minimum = sizes.Minimum;
         Preferred = sizes.Preferred;
         MaximumPayload = Math.Max(sizes.Minimum, Math.Min(options.MaximumPayload, sizes.Maximum) / sizes.Minimum * sizes.Minimum);
+        if (export.Seeder is { } seeder)
+            (Region, Preferred) = (new ServedRegion(seeder, MaximumPayload), ChunkSizeOf(seeder));
         Gate = new LeaseGate(new EpochFile(export.LeaseFile, options.Clock), options.Clock, options.LeaseTimeout, options.DrainTimeout);
         Capabilities = (IsReadOnly ? WireCapabilities.ReadOnly : WireCapabilities.Leasing | WireCapabilities.LeaseHistory)
+            | (Region is null ? 0 : WireCapabilities.Moving)
+            | (Region?.Seeder.Description.IsBacked == true ? WireCapabilities.Backed : 0)
             | (Trim is null ? 0 : WireCapabilities.Trim)
             | (Zero is null ? 0 : WireCapabilities.Zero)
             | (Zero?.CanZeroFast == true ? WireCapabilities.FastZero : 0)
@@ -48,6 +53,9 @@ internal sealed class ServedStore
 
     public IInPlaceWriter? InPlaceWriter { get; }
 
+    /// <summary>Where the export is a region that is being moved.</summary>
+    public ServedRegion? Region { get; }
+
     public int Minimum { get; }
 
     public int Preferred { get; }
@@ -62,6 +70,11 @@ internal sealed class ServedStore
     /// <summary>Why the request is refused before anything is done, or null.</summary>
     public string? Check(in WireFrame request, out WireStatus status)
     {
+        if (Region is not null)
+            return Region.Check(request, out status);
+        status = WireStatus.NotSupported;
+        if (MoveRequest.Has(request.Operation))
+            return "the export is no region that is being moved";
         status = WireStatus.Invalid;
         bool isTransfer = request.Operation is WireOperation.Read or WireOperation.Write;
         int expected = request.Operation == WireOperation.Write && request.Length <= MaximumPayload ? (int)request.Length : 0;
@@ -87,4 +100,7 @@ internal sealed class ServedStore
 
         return null;
     }
+
+    private static int ChunkSizeOf(ISeeder seeder)
+        => seeder.Description.ChunkSize is >= 512 and var size ? size : throw new ArgumentException("A region is served in chunks of at least 512 bytes.", nameof(seeder));
 }

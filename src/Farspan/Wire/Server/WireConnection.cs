@@ -288,6 +288,8 @@ internal sealed partial class WireConnection : IDisposable
             case WireOperation.LeaseAcquire:
                 requests.AddFailure(request, WireStatus.Invalid, "the payload names no lease");
                 return true;
+            case >= WireOperation.MigrateTrack and <= WireOperation.MigrateList:
+                return requests.Region.TryServe(request, _block.Array.AsSpan(position, request.PayloadLength));
             default:
                 requests.AddFailure(request, WireStatus.NotSupported, $"operation {(ushort)request.Operation} is not known");
                 return true;

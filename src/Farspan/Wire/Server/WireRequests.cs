@@ -16,8 +16,12 @@ internal sealed partial class WireRequests(
 
     private readonly ConcurrentBag<WireTask> _spare = [];
     private readonly IBackend _backend = store.Backend;
+    private RegionRequests? _region;
 
     public ServedStore Store => store;
+
+    /// <summary>Those about a region that is being moved, where the export is one.</summary>
+    public RegionRequests Region => _region ??= new RegionRequests(store.Region!, this, outbox, flight, cancelled);
 
     /// <summary>Whether every request is now refused.</summary>
     public volatile bool ShuttingDown;
@@ -221,7 +225,7 @@ internal sealed partial class WireRequests(
 
     public void Return(WireTask task) => _spare.Add(task);
 
-    private static WireFrame Success(in WireFrame request) => request with { Detail = 0, PayloadLength = 0, PayloadChecksum = 0 };
+    public static WireFrame Success(in WireFrame request) => request with { Detail = 0, PayloadLength = 0, PayloadChecksum = 0 };
 
     private WireTask Task() => _spare.TryTake(out var spare) ? spare : new WireTask(this);
 

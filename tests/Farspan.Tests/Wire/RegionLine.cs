@@ -1,0 +1,9 @@
+namespace Farspan.Tests.Wire;
+
+/// <summary>What a test goes over.</summary>
+public enum RegionLine
+{
+    Unix,
+    Tcp,
+    Tls,
+}
