@@ -1,13 +1,15 @@
 using System.Diagnostics;
 using Farspan.Backends;
 using Farspan.Linux.Fuse;
+using Farspan.Linux.Migration;
 
 namespace Farspan.FuseHost;
 
 /// <summary>What a test can tell the host to do while it serves.</summary>
-internal sealed class HostCommands(KnobBackend backend, FuseMount mount) : IDisposable
+internal sealed class HostCommands(KnobBackend backend, FuseMount mount, RegionFace? face) : IDisposable
 {
     private readonly CancellationTokenSource _collecting = new();
+    private readonly ProgramHost _host = Host(mount, face);
     private Thread? _collector;
 
     /// <summary>Runs one command and returns its answer.</summary>
@@ -41,6 +43,18 @@ internal sealed class HostCommands(KnobBackend backend, FuseMount mount) : IDisp
                 return "ok";
             case "peek":
                 return Convert.ToHexStringLower(await backend.PeekAsync(long.Parse(words[1]), int.Parse(words[2])));
+            case "poke":
+                await backend.PokeAsync(long.Parse(words[1]), Convert.FromHexString(words[2]));
+                return "ok";
+            case "suspend":
+                await _host.SuspendAsync(CancellationToken.None);
+                return "ok";
+            case "resume":
+                await _host.ResumeAsync(CancellationToken.None);
+                return "ok";
+            case "depart":
+                await _host.DepartAsync("it has moved", CancellationToken.None);
+                return "ok";
             case "collect":
                 _collector ??= StartCollecting();
                 return "ok";
@@ -59,6 +73,14 @@ internal sealed class HostCommands(KnobBackend backend, FuseMount mount) : IDisp
         _collecting.Cancel();
         _collector?.Join();
         _collecting.Dispose();
+    }
+
+    private static ProgramHost Host(FuseMount mount, RegionFace? face)
+    {
+        var host = new ProgramHost(new CallbackHook(), () => new HookSubject(mount.Path, Guid.Empty, 1));
+        if (face is not null)
+            host.Attach(face, mount);
+        return host;
     }
 
     private void Fail(string operation, BackendError? error)

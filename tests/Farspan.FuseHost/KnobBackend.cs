@@ -107,6 +107,9 @@ internal sealed class KnobBackend(long length) : IBackend, IMemoryLender, IZero,
         return bytes;
     }
 
+    /// <summary>Changes bytes, past every knob.</summary>
+    public ValueTask PokeAsync(long offset, byte[] bytes) => _memory.WriteAsync(offset, bytes);
+
     public ValueTask DisposeAsync() => _memory.DisposeAsync();
 
     private Task StandStill(Task gate, CancellationToken cancellationToken)

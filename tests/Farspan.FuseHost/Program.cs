@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Farspan.Backends;
 using Farspan.FuseHost;
 using Farspan.Linux.Fuse;
+using Farspan.Linux.Migration;
 using Microsoft.Extensions.Logging.Abstractions;
 
 // usage: Farspan.FuseHost TARGET [name=value ...]; then one command a line on standard input, one answer a line on standard output.
@@ -70,11 +71,12 @@ var options = new FuseMountOptions
     BusyTimeout = TimeSpan.FromSeconds(double.Parse(Knob("busy-timeout", "1"))),
 };
 
+var face = Knob("face", "off") == "on" ? new RegionFace(backend) : null;
 FuseMount mount;
 long start = Stopwatch.GetTimestamp();
 try
 {
-    mount = await FuseMount.MountAsync(backend, args[0], options);
+    mount = await FuseMount.MountAsync(face?.Backend ?? backend, args[0], options);
 }
 catch (Exception error) when (error is IOException or ArgumentException)
 {
@@ -83,7 +85,7 @@ catch (Exception error) when (error is IOException or ArgumentException)
 }
 
 Console.WriteLine($"ready {mount.Path} {Stopwatch.GetElapsedTime(start).TotalMilliseconds:0.0}");
-var commands = new HostCommands(backend, mount);
+var commands = new HostCommands(backend, mount, face);
 int exitCode = 0;
 while (await Console.In.ReadLineAsync() is { } line)
 {

@@ -6,7 +6,7 @@ namespace Farspan.TestKit;
 /// </summary>
 public static class Requirement
 {
-    /// <summary>The first of <paramref name="needs"/> that is missing, as a sentence, or null. A need is <c>root</c>, <c>fuse</c>, <c>loop</c>,
+    /// <summary>The first of <paramref name="needs"/> that is missing, as a sentence, or null. A need is <c>root</c>, <c>fuse</c>, <c>loop</c>, <c>cgroup2</c>,
     /// <c>userfault</c>, a feature of it such as <c>userfault:POISON</c>, or a program.</summary>
     public static string? Missing(IEnumerable<string> needs)
     {
@@ -17,6 +17,7 @@ public static class Requirement
             {
                 "root" => Environment.IsPrivilegedProcess,
                 "fuse" => CanOpen("/dev/fuse"),
+                "cgroup2" => Environment.IsPrivilegedProcess && ControlGroup.MountPoint is not null,
                 "userfault" => KernelUserfaults.CanUse,
                 _ when need.StartsWith("userfault:", StringComparison.Ordinal) => KernelUserfaults.Has(need["userfault:".Length..]),
                 "loop" => Environment.IsPrivilegedProcess && CanOpen("/dev/loop-control"),

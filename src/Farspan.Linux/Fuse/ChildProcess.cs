@@ -31,15 +31,15 @@ internal static unsafe class ChildProcess
         using var errorEnd = new SafeDescriptor(pipe[1]);
         byte* actions = stackalloc byte[Libc.SpawnFileActionsLength];
         _ = Libc.InitSpawnFileActions(actions);
-        byte** argumentList = NullTerminated([program, .. arguments]);
-        byte** environment = NullTerminated(variables);
+        using var argumentList = new NativeStrings([program, .. arguments]);
+        using var environment = new NativeStrings(variables);
         try
         {
             _ = Libc.AddSpawnDuplicate(actions, errorEnd.Number, StandardError);
             if (inherited is not null)
                 _ = Libc.AddSpawnDuplicate(actions, inherited.Number, number);
             int processId;
-            int errno = Libc.Spawn(&processId, argumentList[0], actions, null, argumentList, environment);
+            int errno = Libc.Spawn(&processId, argumentList.List[0], actions, null, argumentList.List, environment.List);
             if (errno == 0)
                 return processId;
             error.Dispose();
@@ -50,8 +50,6 @@ internal static unsafe class ChildProcess
         finally
         {
             _ = Libc.DestroySpawnFileActions(actions);
-            Free(argumentList);
-            Free(environment);
         }
     }
 
@@ -75,20 +73,5 @@ internal static unsafe class ChildProcess
         while (waited < 0 && LinuxError.Last == Errno.EINTR);
         int exitCode = waited == processId && (status & 0x7F) == 0 ? (status >> 8) & 0xFF : -1;
         return (exitCode, text.ToString().Trim());
-    }
-
-    private static byte** NullTerminated(IReadOnlyList<string> texts)
-    {
-        byte** list = (byte**)NativeMemory.AllocZeroed((nuint)(texts.Count + 1), (nuint)sizeof(byte*));
-        for (int i = 0; i < texts.Count; i++)
-            list[i] = (byte*)Marshal.StringToCoTaskMemUTF8(texts[i]);
-        return list;
-    }
-
-    private static void Free(byte** list)
-    {
-        for (int i = 0; list[i] is not null; i++)
-            Marshal.FreeCoTaskMem((nint)list[i]);
-        NativeMemory.Free(list);
     }
 }

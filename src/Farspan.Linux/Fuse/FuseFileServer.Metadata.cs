@@ -49,6 +49,16 @@ internal sealed unsafe partial class FuseFileServer
         return sent;
     }
 
+    /// <summary>Sends the notice that the kernel is to drop the file's pages.</summary>
+    public Errno SendDropCache(IFuseChannel channel)
+    {
+        const int length = 40;
+        byte* notice = stackalloc byte[length];
+        *(FuseOutHeader*)notice = new FuseOutHeader { len = length, error = FuseProtocol.FUSE_NOTIFY_INVAL_INODE };
+        *(FuseNotifyInvalInodeOut*)(notice + sizeof(FuseOutHeader)) = new FuseNotifyInvalInodeOut { ino = _attributes.FileId };
+        return channel.Send(notice, length);
+    }
+
     private Errno Metadata(FuseRequest request, int bodyLength)
     {
         ulong id = request.Header.nodeid;

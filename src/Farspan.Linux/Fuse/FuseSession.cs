@@ -56,6 +56,35 @@ internal sealed class FuseSession
     /// <summary>Grows with each write that has reached the backend.</summary>
     public long WriteCount => _writes.WriteCount;
 
+    /// <summary>
+    /// Has the kernel drop what it keeps of the file's bytes, so that the next reader asks for them. Waits for requests that concern them.
+    /// </summary>
+    /// <exception cref="BackendException">The kernel refused.</exception>
+    public void DropCache()
+    {
+        Errno error;
+        bool isHeld = false;
+        try
+        {
+            // The number stays this device's for the time of the call, whatever ends meanwhile.
+            _device.Descriptor.DangerousAddRef(ref isHeld);
+            error = _server.SendDropCache(_device);
+        }
+        catch (ObjectDisposedException)
+        {
+            return;
+        }
+        finally
+        {
+            if (isHeld)
+                _device.Descriptor.DangerousRelease();
+        }
+
+        // Where it does not know the file, or there is no connection any more, it keeps nothing.
+        if (error is not (Errno.Ok or Errno.ENOENT or Errno.ENODEV or Errno.ENOTCONN or Errno.ECONNABORTED))
+            throw LinuxError.Exception(error, "having the kernel drop the pages of the mounted file");
+    }
+
     public void Start()
     {
         _runningReaders = _readers.Length;

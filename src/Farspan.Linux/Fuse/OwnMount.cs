@@ -27,6 +27,9 @@ internal sealed class OwnMount
     /// <summary>Where it is mounted, or was when it was last seen.</summary>
     public string Path { get; private set; }
 
+    /// <summary>The file system's device, as <c>major:minor</c>; null where it is not known.</summary>
+    public string? Device => _info?.Device;
+
     /// <summary>Whether it is still mounted.</summary>
     public bool IsThere => (_info is null ? MountInfo.Find(Path) : Look(MountInfo.ReadAll())) is not null;
 

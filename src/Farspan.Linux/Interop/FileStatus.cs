@@ -22,6 +22,13 @@ internal struct FileStatus
     [FieldOffset(40)]
     public ulong Size;
 
+    /// <summary>Device that the file is on.</summary>
+    [FieldOffset(136)]
+    public uint DeviceMajor;
+
+    [FieldOffset(140)]
+    public uint DeviceMinor;
+
     /// <summary>Number of the mount; one that is never used again where the mask has <see cref="Libc.STATX_MNT_ID_UNIQUE"/>.</summary>
     [FieldOffset(144)]
     public ulong MountId;

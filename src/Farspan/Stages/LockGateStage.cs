@@ -24,6 +24,7 @@ public sealed class LockGateStage : InterceptingStage, IMemoryLender, ILoan
     private int _everythingLocks;
     private long _quietInFlight;
     private long _changesInFlight;
+    private BackendException? _refusal;
     private bool _disposed;
 
     /// <summary>Wraps <paramref name="inner"/>; the gate is open.</summary>
@@ -123,19 +124,16 @@ public sealed class LockGateStage : InterceptingStage, IMemoryLender, ILoan
         return base.DisposeAsync();
     }
 
+    /// <summary>From now on, until the gate opens, those that it holds back fail, as those do that wait already.</summary>
+    internal void Refuse(BackendException refusal) => Change(() => _refusal = refusal);
+
     internal void Unlock(GateScope scope)
-    {
-        Signal changed;
-        lock (_gate)
+        => Change(() =>
         {
             Count(scope, -1);
-            changed = _changed;
-            if (!_disposed)
-                _changed = new Signal();
-        }
-
-        changed.Set();
-    }
+            if (_changeLocks + _everythingLocks == 0)
+                _refusal = null;
+        });
 
     private protected override ValueTask InterceptAsync(in StageCall call, CancellationToken cancellationToken)
     {
@@ -147,6 +145,20 @@ public sealed class LockGateStage : InterceptingStage, IMemoryLender, ILoan
             return LeaveLaterAsync(step, changes);
         Leave(changes);
         return step;
+    }
+
+    private void Change(Action change)
+    {
+        Signal changed;
+        lock (_gate)
+        {
+            change();
+            changed = _changed;
+            if (!_disposed)
+                _changed = new Signal();
+        }
+
+        changed.Set();
     }
 
     private static BackendException Closed(string what)
@@ -175,6 +187,8 @@ public sealed class LockGateStage : InterceptingStage, IMemoryLender, ILoan
                 if (_disposed)
                     throw Closed(call.ToString());
                 changed = IsClosed(changes) ? _changed : null;
+                if (changed is not null && _refusal is { } refusal)
+                    throw new BackendException(refusal.Error, refusal.Message, refusal);
             }
 
             if (changed is not null)

@@ -26,6 +26,8 @@ public sealed class FileInteropTests
 
         // The C library's own struct has these as spares where it is older.
         program.AppendLine("#ifdef STATX_DIOALIGN");
+        Assert(program, $"offsetof(struct statx, stx_dev_major) == {Marshal.OffsetOf<FileStatus>(nameof(FileStatus.DeviceMajor))}");
+        Assert(program, $"offsetof(struct statx, stx_dev_minor) == {Marshal.OffsetOf<FileStatus>(nameof(FileStatus.DeviceMinor))}");
         Assert(program, $"offsetof(struct statx, stx_dio_mem_align) == {Marshal.OffsetOf<FileStatus>(nameof(FileStatus.DirectMemoryAlignment))}");
         Assert(program, $"offsetof(struct statx, stx_dio_offset_align) == {Marshal.OffsetOf<FileStatus>(nameof(FileStatus.DirectOffsetAlignment))}");
         program.AppendLine("#endif");

@@ -23,6 +23,7 @@ public sealed class FuseLayoutTests
         (typeof(FuseWriteOut), "fuse_write_out"), (typeof(FuseSetattrIn), "fuse_setattr_in"), (typeof(FuseKstatfs), "fuse_kstatfs"),
         (typeof(FuseFallocateIn), "fuse_fallocate_in"), (typeof(FuseLseekIn), "fuse_lseek_in"), (typeof(FuseLseekOut), "fuse_lseek_out"),
         (typeof(FuseInterruptIn), "fuse_interrupt_in"), (typeof(FuseDirent), "fuse_dirent"),
+        (typeof(FuseNotifyInvalInodeOut), "fuse_notify_inval_inode_out"),
     ];
 
     [RequiresFact("gcc")]

@@ -34,6 +34,25 @@ public sealed class LockGateStageTests
     }
 
     [Fact(Timeout = TimeLimit)]
+    public async Task LockThatRefuses_FailsWhoWaitsAndWhoComes_UntilUnlocked()
+    {
+        await using var stage = new LockGateStage(new MemoryBackend(4096));
+        var held = await stage.LockAsync();
+        var waiting = Calls(stage).Select(call => call()).ToArray();
+        held.Refuse(new BackendException(BackendError.Fenced, "gone"));
+        foreach (var call in waiting.Concat(Calls(stage).Select(call => call())))
+            Assert.Equal("gone", (await Assert.ThrowsAsync<BackendException>(() => call)).Message);
+        held.Dispose();
+        held.Refuse(new BackendException(BackendError.Fenced, "too late"));
+        await Task.WhenAll(Calls(stage).Select(call => call()));
+        using (await stage.LockAsync())
+        {
+            var again = stage.ReadAsync(0, new byte[1]).AsTask();
+            Assert.False(again.IsCompleted);
+        }
+    }
+
+    [Fact(Timeout = TimeLimit)]
     public async Task Lock_WaitsForWhatIsUnderWay()
     {
         var faults = new FaultInjectionStage(new MemoryBackend(4096));

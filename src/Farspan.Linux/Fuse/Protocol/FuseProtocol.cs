@@ -16,6 +16,9 @@ internal static class FuseProtocol
     /// <summary>Makes an opening of the device one more of the connection whose descriptor is given.</summary>
     public const ulong FUSE_DEV_IOC_CLONE = 0x8004E500;
 
+    /// <summary>In the place of a reply's error, with no request's number: the kernel is to drop what it keeps of a file.</summary>
+    public const int FUSE_NOTIFY_INVAL_INODE = 2;
+
     public const uint FOPEN_KEEP_CACHE = 1 << 1;
     public const uint FOPEN_CACHE_DIR = 1 << 3;
     public const uint FOPEN_PARALLEL_DIRECT_WRITES = 1 << 6;
