@@ -5,7 +5,7 @@ peers=(
     nbdkit:nbdkit nbdinfo:libnbd-bin nbdcopy:libnbd-bin nbdfuse:libnbd-bin nbdsh:python3-libnbd qemu-img:qemu-utils qemu-io:qemu-utils
     qemu-nbd:qemu-utils qemu-storage-daemon:qemu-system-common nbd-server:nbd-server nbd-client:nbd-client qemu-system-x86_64:qemu-system-x86 fio:fio sqlite3:sqlite3 fusermount3:fuse3 stress-ng:stress-ng
     nginx:nginx xfs_io:xfsprogs certtool:gnutls-bin openssl:openssl gcc:gcc /usr/include/stdio.h:libc6-dev /usr/include/linux/fuse.h:linux-libc-dev
-    losetup:mount setpriv:util-linux mkfs.ext4:e2fsprogs ps:procps strace:strace tar:tar diff:diffutils xz:xz-utils
+    losetup:mount setpriv:util-linux nsenter:util-linux ip:iproute2 mkfs.ext4:e2fsprogs ps:procps strace:strace tar:tar diff:diffutils xz:xz-utils
 )
 
 have() {
