@@ -80,6 +80,25 @@ public sealed class HostileRegionTests
     }
 
     [Theory(Timeout = TimeLimit)]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task AStoreBehindARegion_IsToldInTheHello(bool isBacked)
+    {
+        await using var host = new InlineConnection(FarspanExport.Of(new PatternSeeder { IsBacked = isBacked }));
+        host.Channel.IsSafe = false;
+        host.Run(WireMessages.Hello(WireCapabilities.PayloadChecksums));
+
+        // Something behind the hello keeps the connection open.
+        byte[] hello = [.. host.Channel.Output!.ToArray(), 0];
+        using var directory = new TemporaryDirectory();
+        await using var far = await FarspanSeeder.ConnectAsync(new FarspanClientOptions
+        {
+            Endpoint = StreamEndpoint.Unix(directory["s"]), Connector = () => new CannedStream(hello), ReconnectTimeout = TimeSpan.Zero, Connections = 1,
+        });
+        Assert.Equal(new SeederDescription(PatternSeeder.Length, PatternSeeder.ChunkSize, isBacked), far.Description);
+    }
+
+    [Theory(Timeout = TimeLimit)]
     [InlineData(0)]
     [InlineData(1)]
     [InlineData(2)]
