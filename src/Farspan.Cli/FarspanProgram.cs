@@ -72,6 +72,10 @@ internal static class FarspanProgram
         root.Add(MountCommand.Create());
         root.Add(UmountCommand.Create());
         root.Add(StatusCommand.Create());
+        root.Add(SeedCommand.Create());
+        root.Add(LeechCommand.Create());
+        root.Add(FinalizeCommand.Create());
+        root.Add(RegionCommand.Create());
         root.Add(CopyCommand.Create());
         root.Add(InfoCommand.Create());
         root.Add(UffdAgentCommand.Create());

@@ -10,6 +10,9 @@ internal sealed class ListenOptions
     /// <summary>Where <c>serve</c> listens unless told.</summary>
     public const string DefaultListen = "nbd://127.0.0.1:10809";
 
+    /// <summary>Where <c>seed</c> listens unless told.</summary>
+    public const string DefaultSeed = "farspan://127.0.0.1:10900";
+
     private readonly Option<string[]> _listen;
     private readonly Option<bool> _insecure;
     private readonly Option<string> _certificates;
@@ -44,6 +47,13 @@ internal sealed class ListenOptions
             "Serve the mount to clients too, for reading: nbd://ADDRESS:PORT (port 0 chooses one) or nbd+unix:///?socket=PATH, or the same with farspan for Farspan's own wire. May be repeated.",
             "With --listen: t",
             []);
+
+    /// <summary>Those of <c>seed</c>, which speaks Farspan's own wire.</summary>
+    public static ListenOptions ForSeed()
+        => new(
+            $"Where leechers find the region: farspan://ADDRESS:PORT (port 0 chooses one) or farspan+unix:///?socket=PATH. May be repeated. [default: {DefaultSeed}]",
+            "T",
+            [DefaultSeed]);
 
     /// <summary>What they say.</summary>
     /// <exception cref="FormatException">They do not fit together.</exception>

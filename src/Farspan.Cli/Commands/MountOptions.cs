@@ -131,7 +131,9 @@ internal sealed class MountOptions
 
     private static string Listening(MountedFile mounted) => mounted.Listens is { } uris ? $", served at {string.Join(" and ", uris)}" : "";
 
-    private static UnixFileMode ParseMode(string text)
+    /// <summary>Permissions in octal.</summary>
+    /// <exception cref="FormatException">They are none.</exception>
+    internal static UnixFileMode ParseMode(string text)
     {
         int mode = 0;
         foreach (char digit in text)

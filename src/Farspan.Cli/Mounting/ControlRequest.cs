@@ -1,7 +1,7 @@
 namespace Farspan.Cli.Mounting;
 
 /// <summary>What is asked of a mount's process.</summary>
-/// <param name="Verb"><see cref="Umount"/> or <see cref="Status"/>.</param>
+/// <param name="Verb"><see cref="Umount"/>, <see cref="Status"/> or <see cref="Finalize"/>.</param>
 /// <param name="Force">With <see cref="Umount"/>: detach even while programs use the file, and cut them off after a while.</param>
 internal sealed record ControlRequest(string Verb, bool Force = false)
 {
@@ -10,4 +10,7 @@ internal sealed record ControlRequest(string Verb, bool Force = false)
 
     /// <summary>Say how the mount is.</summary>
     public const string Status = "status";
+
+    /// <summary>Of a leech: ask for the hand-over now.</summary>
+    public const string Finalize = "finalize";
 }

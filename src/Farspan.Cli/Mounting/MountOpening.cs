@@ -106,7 +106,9 @@ internal sealed class MountOpening(MountSettings settings, ILogger? logger)
         await _exclusive.DisposeAsync();
     }
 
-    private static FileStream Lock(MountRecord draft)
+    /// <summary>Keeps a target from other processes.</summary>
+    /// <exception cref="CommandException">Another process has it.</exception>
+    internal static FileStream Lock(MountRecord draft)
     {
         try
         {

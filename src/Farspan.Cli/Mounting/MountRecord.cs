@@ -19,6 +19,9 @@ namespace Farspan.Cli.Mounting;
 /// <param name="Log">The file that holds its messages.</param>
 internal sealed record MountRecord(string Target, string Path, string Remote, bool ReadOnly, int ProcessId, long ProcessStart, string ControlSocket, string Log)
 {
+    /// <summary><c>seed</c> or <c>leech</c> of a region that moves; null of a mount.</summary>
+    public string? Kind { get; init; }
+
     /// <summary>Whether it is a managed mount.</summary>
     public bool IsManaged { get; init; }
 

@@ -1,3 +1,5 @@
+using Farspan.Cli.Migration;
+using Farspan.Migration;
 using Farspan.Mounts;
 using Farspan.Units;
 
@@ -18,7 +20,7 @@ internal sealed record MountReport
     /// <summary>The process that serves it.</summary>
     public required int ProcessId { get; init; }
 
-    /// <summary><c>managed</c> or <c>direct</c>.</summary>
+    /// <summary><c>managed</c> or <c>direct</c>; <c>seed</c> or <c>leech</c> of a region that moves.</summary>
     public required string Kind { get; init; }
 
     /// <summary><c>open</c>, <c>closing</c>, <c>silent</c> (its process does not answer) or <c>dead</c> (it has died).</summary>
@@ -84,6 +86,21 @@ internal sealed record MountReport
     /// <summary>The command that goes on with what a mount whose process has died left in its cache directory.</summary>
     public string? ResumeCommand { get; init; }
 
+    /// <summary>What this host is to a region that moves, as <c>farspan region</c> says it.</summary>
+    public string? Role { get; init; }
+
+    /// <summary>Which region moves.</summary>
+    public Guid? Region { get; init; }
+
+    /// <summary>The number of its ownership.</summary>
+    public long? Epoch { get; init; }
+
+    /// <summary>The move.</summary>
+    public Guid? Token { get; init; }
+
+    /// <summary>Bytes of the region that its destination does not have.</summary>
+    public long? MissingBytes { get; init; }
+
     /// <summary>What is known of a mount without its process.</summary>
     public static MountReport Of(MountRecord record, string state) => new()
     {
@@ -91,7 +108,7 @@ internal sealed record MountReport
         Path = record.Path,
         Remote = record.Remote,
         ProcessId = record.ProcessId,
-        Kind = record.IsManaged ? "managed" : "direct",
+        Kind = record.Kind ?? (record.IsManaged ? "managed" : "direct"),
         State = state,
         ReadOnly = record.ReadOnly,
         Cache = record.Cache,
@@ -120,6 +137,15 @@ internal sealed record MountReport
         Flush = flush == FlushMode.Local ? "local" : "remote",
     };
 
+    /// <summary>The same with what the record of a region says.</summary>
+    public MountReport With(RegionRecord region) => this with
+    {
+        Role = RegionText.Of(region.Role),
+        Region = region.Region == Guid.Empty ? null : region.Region,
+        Epoch = region.Epoch,
+        Token = region.Token == Guid.Empty ? null : region.Token,
+    };
+
     /// <summary>Lines for people: a name and a value each.</summary>
     public IEnumerable<(string Name, string Value)> Lines()
     {
@@ -128,9 +154,13 @@ internal sealed record MountReport
             yield return ("file", Path);
         if (Listens is not null)
             yield return ("served at", string.Join(", ", Listens));
-        yield return ("remote", Remote);
+        yield return (Role is null ? "remote" : "store", Remote);
         if (Length is { } length)
             yield return ("size", ByteSize.Format(length));
+        if (Role is not null)
+            yield return ("region", $"{Region?.ToString() ?? "not known yet"}, epoch {Epoch}, {Role}{(MissingBytes is { } missing ? $", {ByteSize.Format(missing)} missing at the destination" : "")}");
+        if (Role is not null && LastError is not null)
+            yield return ("last error", LastError);
         if (LocalBytes is not { } local)
             yield break;
         yield return ("local", $"{ByteSize.Format(local)}{(Length > 0 ? $" ({100.0 * local / Length:0.#} %)" : "")} in {Cache ?? "memory"}, chunks of {ByteSize.Format(ChunkSize!.Value)}");

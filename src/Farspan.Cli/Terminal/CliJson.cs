@@ -6,6 +6,7 @@ using Farspan.Cli.Copying;
 using Farspan.Cli.Demo;
 using Farspan.Cli.Doctor;
 using Farspan.Cli.Inspection;
+using Farspan.Cli.Migration;
 using Farspan.Cli.Mounting;
 using Farspan.Cli.Serving;
 
@@ -24,6 +25,8 @@ namespace Farspan.Cli.Terminal;
 [JsonSerializable(typeof(MountReport))]
 [JsonSerializable(typeof(MountReport[]))]
 [JsonSerializable(typeof(MountedFile))]
+[JsonSerializable(typeof(MoveEvent))]
+[JsonSerializable(typeof(RegionReport))]
 [JsonSerializable(typeof(ServeEvent))]
 internal sealed partial class CliJson : JsonSerializerContext
 {

@@ -4,15 +4,22 @@ using Farspan.Migration;
 namespace Farspan.Linux.Migration;
 
 /// <summary>
-/// The host of a program that uses a region through a mounted file: it stops the program, has the kernel write back what it keeps of the file, and holds
+/// The host of a program that uses a region through a mounted file, at either end of a move: it stops the program, has the kernel write back what it keeps of the file, and holds
 /// back whoever else uses it. After a hand-over they are refused, and what the kernel keeps is dropped.
 /// </summary>
 /// <param name="hook">Stops and starts the program.</param>
 /// <param name="subject">What the hook is told, at that time.</param>
-internal sealed class ProgramHost(IProgramHook hook, Func<HookSubject> subject) : ISeederHost
+internal sealed class ProgramHost(IProgramHook hook, Func<HookSubject> subject) : ISeederHost, ILeecherHost
 {
     private RegionFace? _face;
     private FuseMount? _mount;
+    private long _suspendedAt;
+
+    /// <summary>Called before the program goes on, where the attachment may not be there yet; it can be called again. Null for nothing.</summary>
+    public Func<CancellationToken, Task>? Attaching { get; init; }
+
+    /// <summary>For how long the program has been suspended; null where it is not.</summary>
+    public TimeSpan? SuspendedFor => Volatile.Read(ref _suspendedAt) is var start && start != 0 ? TimeProvider.System.GetElapsedTime(start) : null;
 
     /// <summary>Says how the program finds the region; before the first call.</summary>
     /// <param name="face">What stands between the attachment and the region.</param>
@@ -26,6 +33,7 @@ internal sealed class ProgramHost(IProgramHook hook, Func<HookSubject> subject) 
     /// <inheritdoc/>
     public async ValueTask SuspendAsync(CancellationToken cancellationToken)
     {
+        Volatile.Write(ref _suspendedAt, TimeProvider.System.GetTimestamp());
         await hook.SuspendAsync(subject(), cancellationToken);
         if (_mount is { Completion.IsCompleted: false } mount)
             await mount.WriteBackAsync(cancellationToken);
@@ -34,10 +42,13 @@ internal sealed class ProgramHost(IProgramHook hook, Func<HookSubject> subject) 
     }
 
     /// <inheritdoc/>
-    public ValueTask ResumeAsync(CancellationToken cancellationToken)
+    public async ValueTask ResumeAsync(CancellationToken cancellationToken)
     {
+        if (Attaching is not null)
+            await Attaching(cancellationToken);
         _face?.Open();
-        return hook.ResumeAsync(subject(), cancellationToken);
+        await hook.ResumeAsync(subject(), cancellationToken);
+        Volatile.Write(ref _suspendedAt, 0);
     }
 
     /// <summary>

@@ -1,0 +1,27 @@
+using System.CommandLine;
+using Farspan.Linux.Fuse;
+
+namespace Farspan.Cli.Commands;
+
+/// <summary>What <c>seed</c> and <c>leech</c> have alike: the record's place, and how the file appears.</summary>
+internal sealed class MoveOptions
+{
+    private readonly Option<string> _state = new("--state") { Description = "The directory that keeps who owns the region. Default: beside a store that is a file or a directory, its name with .farspan.", HelpName = "DIR" };
+    private readonly Option<string> _via = new("--via") { Description = "How TARGET appears. Only fuse (a file) for now.", DefaultValueFactory = _ => "fuse" };
+    private readonly Option<bool> _allowOther = new("--allow-other") { Description = "Let other users use the file, as far as --mode lets them. For users other than root it needs user_allow_other in /etc/fuse.conf." };
+    private readonly Option<string> _mode = new("--mode") { Description = "Permissions of the file, in octal.", DefaultValueFactory = _ => "600" };
+
+    /// <summary>The options.</summary>
+    public MoveOptions() => _via.AcceptOnlyFromAmong("fuse");
+
+    /// <summary>All of them.</summary>
+    public IReadOnlyList<Option> All => [_state, _via, _allowOther, _mode];
+
+    /// <summary>The record directory; null where none was told.</summary>
+    public string? ReadState(ParseResult result) => result.GetValue(_state);
+
+    /// <summary>How the file appears.</summary>
+    /// <exception cref="FormatException">The mode is none.</exception>
+    public FuseMountOptions ReadFuse(ParseResult result)
+        => new() { AllowOther = result.GetValue(_allowOther), Mode = MountOptions.ParseMode(result.GetValue(_mode)!) };
+}

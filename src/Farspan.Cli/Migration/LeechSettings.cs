@@ -1,0 +1,41 @@
+using Farspan.Linux.Fuse;
+using Farspan.Migration.Finalizing;
+
+namespace Farspan.Cli.Migration;
+
+/// <summary>What <c>farspan leech</c> was asked for.</summary>
+internal sealed record LeechSettings
+{
+    /// <summary>The URI of the seeder.</summary>
+    public required string Source { get; init; }
+
+    /// <summary>TARGET, as <see cref="Mounting.TargetPath"/> resolves it.</summary>
+    public required string Target { get; init; }
+
+    /// <summary>The URI of the store that gets the region.</summary>
+    public required string Local { get; init; }
+
+    /// <summary>The record directory; null for the one beside the store.</summary>
+    public string? State { get; init; }
+
+    /// <summary>When to ask for the hand-over.</summary>
+    public required IFinalizePolicy Policy { get; init; }
+
+    /// <summary>How the program is started.</summary>
+    public HookSettings Hooks { get; init; } = new();
+
+    /// <summary>How the file appears.</summary>
+    public FuseMountOptions Fuse { get; init; } = new();
+
+    /// <summary>Ask for compressed bytes. Default: false.</summary>
+    public bool Compress { get; init; }
+
+    /// <summary>Time for starting the program. Default: 30 s. More than zero.</summary>
+    public TimeSpan StepTimeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>Time for connecting and for each request. Default: 30 s. More than zero.</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>How progress is shown.</summary>
+    public Terminal.ProgressMode Progress { get; init; }
+}

@@ -1,0 +1,101 @@
+using Farspan.Backends;
+using Farspan.Linux;
+using Farspan.Migration;
+using Farspan.Mounts;
+using Farspan.Mounts.Caching;
+
+namespace Farspan.Cli.Migration;
+
+/// <summary>Where the record of a region is kept.</summary>
+internal static class RegionFiles
+{
+    private const string Suffix = ".farspan";
+
+    /// <summary>The record directory: what was told, or the one beside a store that is a file or a directory; null for memory, whose record ends with it.</summary>
+    /// <exception cref="FormatException">The store is of another kind, and nothing was told.</exception>
+    public static string? DirectoryFor(string backend, string? told)
+    {
+        if (told is not null)
+            return Path.GetFullPath(told);
+        var uri = BackendUri.Parse(backend);
+        return uri.Scheme switch
+        {
+            "file" or "directory" => Path.GetFullPath(uri.Path).TrimEnd('/') + Suffix,
+            "memory" => null,
+            _ => throw new FormatException($"{backend} has no place beside it where the record of its owner could be kept; give --state DIR"),
+        };
+    }
+
+    /// <summary>Opens the record directory, and makes it where it is absent; for null one in memory.</summary>
+    /// <exception cref="CommandException">Another process has it.</exception>
+    /// <exception cref="BackendException">It cannot be opened or made.</exception>
+    public static ICacheFiles Open(string? directory)
+    {
+        if (directory is null)
+            return new MemoryFiles();
+        var linux = new ManagedMountOptions().WithLinuxFiles();
+        try
+        {
+            return CacheDirectory.Open(directory, linux.OpenCacheFile, linux.SyncDirectory);
+        }
+        catch (BackendException error) when (error.Error == BackendError.Leased)
+        {
+            throw new CommandException($"the record of the region, {directory}, is held by {Holder(directory) ?? "another process"}, which seeds or leeches it; end that first", error);
+        }
+    }
+
+    /// <summary>Reads a record without holding its directory; null where there is none.</summary>
+    /// <param name="place">The record directory, or the store that it is beside.</param>
+    /// <returns>The record, and who holds its directory now.</returns>
+    /// <exception cref="CommandException">It cannot be read.</exception>
+    public static (RegionRecord Record, string? Holder)? Look(string place)
+    {
+        foreach (string directory in new[] { place, place.TrimEnd('/') + Suffix })
+        {
+            string file = Path.Combine(directory, RegionRecordFile.Name);
+            if (!File.Exists(file))
+                continue;
+            return RegionRecord.TryRead(ReadStart(file), out var record)
+                ? (record, IsHeld(directory) ? Holder(directory) : null)
+                : throw new CommandException($"{file} is damaged, so that nobody knows who owns the region; ask the other host");
+        }
+
+        return null;
+    }
+
+    private static byte[] ReadStart(string file)
+    {
+        using var opened = File.OpenHandle(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
+        byte[] bytes = new byte[RegionRecord.Size + 1];
+        return bytes[..RandomAccess.Read(opened, bytes, 0)];
+    }
+
+    private static bool IsHeld(string directory)
+    {
+        try
+        {
+            using var held = File.OpenHandle(Path.Combine(directory, "lock"), FileMode.Open, FileAccess.Read, FileShare.Read);
+            return false;
+        }
+        catch (FileNotFoundException)
+        {
+            return false;
+        }
+        catch (IOException)
+        {
+            return true;
+        }
+    }
+
+    private static string? Holder(string directory)
+    {
+        try
+        {
+            return $"process {File.ReadAllText(Path.Combine(directory, "owner")).Trim()}";
+        }
+        catch (IOException)
+        {
+            return null;
+        }
+    }
+}
