@@ -10,7 +10,7 @@ if (args is ["relay", var line, var listen, var target])
 // usage: Farspan.Figures FARSPAN PEERS_DIRECTORY OUTPUT [ROUNDS [SECONDS [FIGURE...]]]; bench/run calls it.
 if (args.Length < 3)
 {
-    await Console.Error.WriteLineAsync("usage: bench/run [ROUNDS [SECONDS [nbd|fuse|wire|mount|userfault|migrate-policy ...]]]");
+    await Console.Error.WriteLineAsync("usage: bench/run [ROUNDS [SECONDS [nbd|fuse|wire|mount|userfault|migrate|migrate-policy ...]]]");
     return 2;
 }
 
@@ -38,8 +38,9 @@ try
             "wire" => WireFigure.RunAsync(options),
             "mount" => MountFigure.RunAsync(options),
             "userfault" => UserfaultFigure.RunAsync(options),
+            "migrate" => MigrationFigure.RunAsync(options),
             "migrate-policy" => PolicyFigure.RunAsync(options),
-            _ => throw new ArgumentException($"'{figure}' is no figure; there are nbd, fuse, wire, mount, userfault and migrate-policy."),
+            _ => throw new ArgumentException($"'{figure}' is no figure; there are nbd, fuse, wire, mount, userfault, migrate and migrate-policy."),
         });
     }
 

@@ -11,6 +11,8 @@ namespace Farspan.Migration;
 /// </summary>
 internal sealed class CopyPull : IDisposable
 {
+    private const int UsualRead = 256 << 10;
+
     private readonly RegionCopy _copy;
     private readonly CopySource _source;
     private readonly CopyRules _rules;
@@ -161,11 +163,11 @@ internal sealed class CopyPull : IDisposable
         {
             if (_copy.IsWhole || _options.Clock.GetTimestamp() < _restsUntil || _rules.AskRead() is not { } request)
                 return false;
-            long most = _mostChunks * _copy.Layout.ChunkSize;
-            if (!(_rules.IsUsed ? Window.HasRoomInBackground(most) : Window.HasRoom(most)) || Next() is not { } next)
+            long count = MostAtOnce();
+            if (!(_rules.IsUsed ? Window.HasRoomInBackground(count * _copy.Layout.ChunkSize) : Window.HasRoom(count * _copy.Layout.ChunkSize)) || Next() is not { } next)
                 return false;
             isCompared = _comparison.IsWorthwhile(next);
-            long end = isCompared ? _comparison.EndOf(next) : Math.Min(next + _mostChunks, _comparison.NextWorthwhile(next));
+            long end = isCompared ? _comparison.EndOf(next) : Math.Min(next + count, _comparison.NextWorthwhile(next));
             fetch = Add(next, Math.Min(end, _copy.Layout.ChunkCount), request);
             _cursor = next + fetch.Count;
         }
@@ -175,6 +177,13 @@ internal sealed class CopyPull : IDisposable
         else
             _tasks.Run(static work => work.Pull.FetchAsync(work.Fetch), (Pull: this, Fetch: fetch));
         return true;
+    }
+
+    // A small part of what may be in flight: what the line takes for one is in the shortest time seen, and so in the window.
+    private long MostAtOnce()
+    {
+        long bytes = Math.Min(Math.Clamp(Window.Limit / 16, UsualRead, _options.LongestRead > UsualRead ? _options.LongestRead : UsualRead), Window.Limit / 4);
+        return Math.Clamp(bytes / _copy.Layout.ChunkSize, 1, _mostChunks);
     }
 
     // From where the last one ended, once round.

@@ -12,6 +12,8 @@ namespace Farspan.Migration;
 internal sealed class CopyVerification(RegionCopy copy, ISeeder seeder, CopyRules rules, LeecherOptions options)
 {
     private const int DigestSize = SHA256.HashSizeInBytes;
+    private const int Batch = ChunkComparison.BatchSize;
+    private const int Ahead = 4;
 
     private long _next;
     private long _verified;
@@ -24,42 +26,61 @@ internal sealed class CopyVerification(RegionCopy copy, ISeeder seeder, CopyRule
     /// <exception cref="BackendException">The line or the local store failed, or the store does not keep what is written to it (<see cref="BackendError.Corrupt"/>).</exception>
     public async ValueTask<bool> RunAsync(CancellationToken closing)
     {
-        byte[] digests = new byte[ChunkComparison.BatchSize * DigestSize];
+        // The seeder reads and computes the next ones while those before are compared here.
+        var asked = new Queue<Task<bool>>();
+        byte[][] digests = new byte[Ahead][];
+        for (int i = 0; i < Ahead; i++)
+            digests[i] = new byte[Batch * DigestSize];
+        long next = _next;
+        bool isOver = false;
         byte[] chunk = ArrayPool<byte>.Shared.Rent(copy.Layout.ChunkSize);
         try
         {
-            while (_next < copy.Layout.ChunkCount)
+            while (!isOver && _next < copy.Layout.ChunkCount)
             {
                 if (Ask() is not { } request)
                     return false;
-                int count = (int)Math.Min(ChunkComparison.BatchSize, copy.Layout.ChunkCount - _next);
-                long first = _next;
-                bool isTold;
-                try
-                {
-                    isTold = await Patience.RunAsync(
-                        token => seeder.DigestAsync(request, first, digests.AsMemory(0, count * DigestSize), token), options.RequestTimeout, options.Clock, closing);
-                }
-                catch (BackendException failure) when (failure.IsTransient && options.Behind is not null && !closing.IsCancellationRequested)
-                {
-                    // Without the seeder there is nothing to compare with, and nothing that hangs on it.
-                    return true;
-                }
-
-                if (!isTold)
-                    return false;
-                for (int i = 0; i < count; i++)
-                    await CheckAsync(request, first + i, digests.AsMemory(i * DigestSize, DigestSize), chunk, closing);
-                _next += count;
+                for (; asked.Count < Ahead && next < copy.Layout.ChunkCount; next += Batch)
+                    asked.Enqueue(TellAsync(request, next, digests[next / Batch % Ahead].AsMemory(0, (int)CountAt(next) * DigestSize), closing).AsTask());
+                isOver = !await asked.Dequeue();
+                for (int i = 0; !isOver && i < CountAt(_next); i++)
+                    await CheckAsync(request, _next + i, digests[_next / Batch % Ahead].AsMemory(i * DigestSize, DigestSize), chunk, closing);
+                _next += isOver ? 0 : CountAt(_next);
             }
 
+            return !isOver;
+        }
+        catch (BackendException failure) when (failure.IsTransient && options.Behind is not null && !closing.IsCancellationRequested)
+        {
+            // Without the seeder there is nothing to compare with, and nothing that hangs on it.
             return true;
         }
         finally
         {
+            await EndAsync(asked);
             ArrayPool<byte>.Shared.Return(chunk);
         }
     }
+
+    private static async ValueTask EndAsync(Queue<Task<bool>> asked)
+    {
+        foreach (var task in asked)
+        {
+            try
+            {
+                await task;
+            }
+            catch (BackendException)
+            {
+                // It is asked for again.
+            }
+        }
+    }
+
+    private long CountAt(long firstChunk) => Math.Min(Batch, copy.Layout.ChunkCount - firstChunk);
+
+    private ValueTask<bool> TellAsync(SeederRequest request, long firstChunk, Memory<byte> digests, CancellationToken closing)
+        => Patience.RunAsync(token => seeder.DigestAsync(request, firstChunk, digests, token), options.RequestTimeout, options.Clock, closing);
 
     private SeederRequest? Ask()
     {
