@@ -19,6 +19,7 @@ internal sealed class RegionSaver(RegionCore region)
     private readonly PageSpan[] _listed = new PageSpan[SpanCapacity];
     private readonly PageSpan[] _taken = new PageSpan[SpanCapacity];
     private readonly List<Task> _writes = [];
+    private long _written;
 
     /// <summary>Has a chunk saved whole the next time.</summary>
     public void MarkUnsaved(long index)
@@ -161,6 +162,7 @@ internal sealed class RegionSaver(RegionCore region)
             if (isWhole && !region.Memory.TracksWrites && ChunkTable.HoldsOf(region.Table.Read(first)) > 1)
                 MarkUnsaved(first);
             await Task.WhenAll(_writes);
+            region.Counters.Saved(_written);
             return null;
         }
         catch (Exception error)
@@ -175,6 +177,7 @@ internal sealed class RegionSaver(RegionCore region)
         finally
         {
             _writes.Clear();
+            _written = 0;
             region.Buffers.Return(buffer);
         }
     }
@@ -187,7 +190,7 @@ internal sealed class RegionSaver(RegionCore region)
 
         // Not cancelled by the caller: a cancelled write may come late, over one that was made since.
         var write = region.Backend.WriteAsync(span.Offset, buffer.Memory.Slice((int)at, (int)length), region.Stopping.Token);
-        region.Counters.Saved(length);
+        _written += length;
         if (write.IsCompletedSuccessfully)
             write.GetAwaiter().GetResult();
         else

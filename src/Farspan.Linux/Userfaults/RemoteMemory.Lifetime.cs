@@ -43,6 +43,16 @@ public sealed partial class RemoteMemory
         }
     }
 
+    /// <summary>Whether it is being closed, or has been.</summary>
+    internal bool IsClosing
+    {
+        get
+        {
+            lock (_gate)
+                return _closing is not null;
+        }
+    }
+
     /// <summary>Makes a backend memory, as it is: a managed mount, a stage, anything. What was written is saved to it.</summary>
     /// <param name="backend">Not owned: dispose it after the region.</param>
     /// <param name="options">How; null for the defaults.</param>
@@ -151,7 +161,9 @@ public sealed partial class RemoteMemory
             try
             {
                 await _service.SaveAsync(CancellationToken.None).WaitAsync(s_closeTimeout);
-                if (_managed is null)
+
+                // A backend that takes no flush any more, as one that has moved to another host, has nothing to lose of what was flushed before.
+                if (_managed is null && _service.Counters.SavedBytes != Volatile.Read(ref _flushedBytes))
                     await _backend.FlushAsync().AsTask().WaitAsync(s_closeTimeout);
             }
             catch (Exception failure)

@@ -24,6 +24,7 @@ public sealed partial class RemoteMemory : IAsyncDisposable
     private readonly Lock _gate = new();
     private readonly TaskCompletionSource _released = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private Task<RemoteMemoryReport>? _closing;
+    private long _flushedBytes;
     private int _users = 1;
 
     private RemoteMemory(RegionService service, AnonymousMemory memory, IBackend backend, ManagedBackend? managed, bool isReadOnly)
@@ -175,7 +176,9 @@ public sealed partial class RemoteMemory : IAsyncDisposable
     public async Task FlushAsync(CancellationToken cancellationToken = default)
     {
         await SaveAsync(cancellationToken);
+        long saved = _service.Counters.SavedBytes;
         await _backend.FlushAsync(cancellationToken);
+        Volatile.Write(ref _flushedBytes, saved);
     }
 
     internal void Release(MemoryView view) => Release(view.Offset, view.Length, Use);
