@@ -21,7 +21,8 @@ internal static class LeechCommand
         var source = new Argument<string>("URI") { Description = "Where it is seeded, such as farspan://host:10900/." };
         var target = new Argument<string>("TARGET") { Description = "An absent path or a regular file, which becomes the file that the program uses." };
         var local = new Option<string>("--local") { Description = "The store that gets the region, such as file:disk.img: made, as long as the region, where it is absent.", HelpName = "BACKEND", Required = true };
-        var finalize = new Option<string>("--finalize") { Description = "When to ask for the hand-over: auto, where waiting gains nothing; manual, by SIGUSR1 or 'farspan finalize TARGET'; or after a time such as 30s.", HelpName = "auto|manual|TIME", DefaultValueFactory = _ => "auto" };
+        var finalize = new Option<string>("--finalize") { Description = "When to ask for the hand-over: auto, where waiting gains nothing; cycle, in a quiet phase of the program's writes; manual, by SIGUSR1 or 'farspan finalize TARGET'; or after a time such as 30s.", HelpName = "auto|cycle|manual|TIME", DefaultValueFactory = _ => "auto" };
+        var others = new Option<string[]>("--source") { Description = "A store that may have some of it, such as an older copy: what has the right digest there need not come. Repeat it for more.", HelpName = "BACKEND", Arity = ArgumentArity.OneOrMore };
         var compress = new Option<bool>("--compress") { Description = "Ask for compressed bytes, for lines that are slower than a processor compresses." };
         var hooks = new HookOptions("A command that starts the program here, once the region is this host's, run by /bin/sh; it finds FARSPAN_TARGET, FARSPAN_REGION, FARSPAN_EPOCH and FARSPAN_EVENT in its environment.");
         var move = new MoveOptions();
@@ -41,7 +42,7 @@ internal static class LeechCommand
         };
         command.AddArgument(source);
         command.AddArgument(target);
-        foreach (var option in (Option[])[local, finalize, compress, .. hooks.Resuming, .. move.All, timeout, verbose, quiet, json])
+        foreach (var option in (Option[])[local, finalize, others, compress, .. hooks.Resuming, .. move.All, timeout, verbose, quiet, json])
             command.Add(option);
         command.SetAction(async (result, cancellationToken) =>
         {
@@ -51,6 +52,8 @@ internal static class LeechCommand
                 Target = TargetPath.Resolve(result.GetValue(target)!),
                 Local = result.GetValue(local)!,
                 State = move.ReadState(result),
+                Behind = move.ReadBehind(result),
+                Sources = result.GetValue(others) ?? [],
                 Policy = ReadPolicy(result.GetValue(finalize)!),
                 Hooks = hooks.ReadResuming(result),
                 StepTimeout = hooks.ReadTimeout(result),
@@ -71,7 +74,8 @@ internal static class LeechCommand
     private static IFinalizePolicy ReadPolicy(string text) => text switch
     {
         "auto" => new AutoFinalize(),
+        "cycle" => new CycleFinalize(),
         "manual" => new ManualFinalize(),
-        _ => DurationText.TryParse(text, out var after) ? new FixedFinalize(after) : throw new FormatException($"--finalize {text}: give auto, manual, or a time such as 30s"),
+        _ => DurationText.TryParse(text, out var after) ? new FixedFinalize(after) : throw new FormatException($"--finalize {text}: give auto, cycle, manual, or a time such as 30s"),
     };
 }

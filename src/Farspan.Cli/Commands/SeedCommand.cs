@@ -52,6 +52,7 @@ internal static class SeedCommand
                 Target = TargetPath.Resolve(result.GetValue(target)!),
                 Exports = listen.Read(result) with { Name = result.GetValue(name)! },
                 State = move.ReadState(result),
+                Behind = move.ReadBehind(result),
                 ChunkSize = ReadChunk(result.GetValue(chunk)!),
                 Hooks = hooks.Read(result),
                 StepTimeout = hooks.ReadTimeout(result),

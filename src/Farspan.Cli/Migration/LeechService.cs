@@ -40,11 +40,16 @@ internal sealed class LeechService(LeechSettings settings, MoveOutput output, IL
         {
             Attaching = _ready.Task.WaitAsync,
         };
+        await using var opened = new OpenedStores(registry, settings.Timeout);
+        var options = new LeecherOptions
+        {
+            Policy = settings.Policy, StepTimeout = settings.StepTimeout, Behind = await opened.OpenBehindAsync(settings.Behind, cancellationToken),
+            Sources = await opened.OpenSourcesAsync(settings.Sources, cancellationToken),
+        };
         var store = await LocalStore.OpenAsync(registry, settings.Local, source.Description.Length, settings.Timeout, cancellationToken);
         try
         {
-            _leecher = await Leecher.OpenAsync(
-                files, store, source, host, new LeecherOptions { Policy = settings.Policy, StepTimeout = settings.StepTimeout }, cancellationToken);
+            _leecher = await Leecher.OpenAsync(files, store, source, host, options, cancellationToken);
         }
         catch
         {
@@ -231,6 +236,11 @@ internal sealed class LeechService(LeechSettings settings, MoveOutput output, IL
                 };
             case ControlRequest.Finalize:
                 _leecher.RequestFinalize();
+                return new ControlReply();
+            case ControlRequest.ForgetSeeder when !_leecher.Accepted.IsCompletedSuccessfully:
+                return new ControlReply { Error = "The region has not come yet, so that nothing can be ended without its seeder; Ctrl-C gives the move up." };
+            case ControlRequest.ForgetSeeder:
+                _leecher.ForgetSeeder();
                 return new ControlReply();
             case ControlRequest.Umount:
                 await _asked.CancelAsync();

@@ -18,6 +18,12 @@ internal sealed record LeechSettings
     /// <summary>The record directory; null for the one beside the store.</summary>
     public string? State { get; init; }
 
+    /// <summary>The URI of the store behind the region; null for none.</summary>
+    public string? Behind { get; init; }
+
+    /// <summary>The URIs of other stores that may have some of the region. Default: none.</summary>
+    public IReadOnlyList<string> Sources { get; init; } = [];
+
     /// <summary>When to ask for the hand-over.</summary>
     public required IFinalizePolicy Policy { get; init; }
 

@@ -42,13 +42,15 @@ internal sealed class SeedService(SeedSettings settings, MoveOutput output, ILog
         settings.Check(record);
         var hook = settings.Hooks.Create();
         using var listeners = ExportListeners.Bind(settings.Exports.Listen);
+        await using var opened = new OpenedStores(registry, settings.Timeout);
+        var behind = await opened.OpenBehindAsync(settings.Behind, ending);
         var store = await registry.OpenAsync(settings.Backend, new BackendOpenOptions { Timeout = settings.Timeout }, ending);
         _host = new ProgramHost(hook, () => new HookSubject(_mount?.Path ?? settings.Target, _seeder.Record.Region, _seeder.Record.Epoch)) { Attaching = MountAsync };
         try
         {
             if (store.IsReadOnly)
                 throw new CommandException($"{settings.Backend} cannot be written, and a region that moves is one that a program writes; 'farspan serve' serves it for reading");
-            _seeder = await Seeder.OpenAsync(files, store, _host, new SeederOptions { ChunkSize = settings.ChunkSize, StepTimeout = settings.StepTimeout });
+            _seeder = await Seeder.OpenAsync(files, store, _host, new SeederOptions { ChunkSize = settings.ChunkSize, StepTimeout = settings.StepTimeout, Behind = behind });
         }
         catch
         {

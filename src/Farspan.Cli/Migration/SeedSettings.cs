@@ -19,6 +19,9 @@ internal sealed record SeedSettings
     /// <summary>The record directory; null for the one beside the store.</summary>
     public string? State { get; init; }
 
+    /// <summary>The URI of the store behind the region; null for none.</summary>
+    public string? Behind { get; init; }
+
     /// <summary>Bytes of a chunk. Default: 64 KiB.</summary>
     public int ChunkSize { get; init; } = 64 << 10;
 

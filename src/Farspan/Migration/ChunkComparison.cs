@@ -135,6 +135,8 @@ internal sealed class ChunkComparison(RegionCopy copy, ISeeder seeder, CopyRules
 
         foreach (var source in sources)
         {
+            if (copy.Layout.OffsetOf(index) + bytes.Length > source.Length)
+                continue;
             try
             {
                 await source.ReadAsync(copy.Layout.OffsetOf(index), bytes, cancellationToken);
