@@ -14,7 +14,7 @@ public sealed partial class MovedSamplesTests
     [RequiresFact("root", "fuse", "ip", "nsenter", "qemu-system-x86_64", "gcc", Timeout = 300_000)]
     public async Task MovedMachine_GoesOnWhereItStoppedAndHasItsMemory()
     {
-        string output = await RunAsync("MovedMachine", "--line", "rtt=10ms,rate=1Gbit", "--memory", "32", "mount");
+        string output = await RunAsync("MovedMachine", "--line", "rtt=10ms,rate=1Gbit", "--memory", "32", "farspan");
         var report = MachineReport().Match(output);
         Assert.True(report.Success, output);
 
@@ -46,7 +46,7 @@ public sealed partial class MovedSamplesTests
     }
 
     [GeneratedRegex(
-        @"^mount +stood still +\d+ ms, .* in all +(?<sent>[\d.]+) MiB; ticks 1 to \d+ without a gap, 0 pages wrong in (?<rounds>\d+) rounds$",
+        @"^farspan +stood still +\d+ ms, .* in all +(?<sent>[\d.]+) MiB; ticks 1 to \d+ without a gap, 0 pages wrong in (?<rounds>\d+) rounds$",
         RegexOptions.Multiline | RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex MachineReport();
 }
