@@ -44,6 +44,8 @@ internal sealed record SeedSettings
     /// <exception cref="CommandException">It cannot.</exception>
     public void Check(RegionRecord record)
     {
+        if (TakeBack && Behind is not null)
+            throw new CommandException($"the store behind {Backend} has what the new owner flushed, and what is taken back by force is older: leave out --behind, or seed {Behind} anew");
         if (TakeBack && record.Role != RegionRole.HandedOver)
             throw new CommandException($"{Backend} was not handed over to anybody who still needs it ({RegionText.Of(record.Role)}), so that there is nothing to take back; leave out --take-back");
         if (record.Role == RegionRole.Released)

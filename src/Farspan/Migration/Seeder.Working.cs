@@ -120,6 +120,13 @@ internal sealed partial class Seeder
         }
     }
 
+    // A host that was started after it had handed the region over has left what stands behind it alone until now.
+    private async ValueTask BeginMirrorAsync(CancellationToken cancellationToken)
+    {
+        if (_mirror is { HasBegun: false })
+            _mirror.Begin(await _options.Behind!.OwnAsync(Record.Region, cancellationToken), isSame: false);
+    }
+
     private async ValueTask StepAsync(SeederWork work)
     {
         using var patience = new CancellationTokenSource(_options.StepTimeout, _options.Clock);
@@ -135,6 +142,7 @@ internal sealed partial class Seeder
                 await _tracking.FlushAsync(patience.Token);
                 break;
             default:
+                await BeginMirrorAsync(patience.Token);
                 _lock?.Dispose();
                 _lock = null;
                 await _host.ResumeAsync(patience.Token);

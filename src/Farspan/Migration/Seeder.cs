@@ -95,8 +95,8 @@ internal sealed partial class Seeder : ISeeder, IAsyncDisposable
         var seeder = new Seeder(files, store, host, options, record);
 
         // Who has handed the region over leaves the store behind it to the new owner.
-        if (record.MayWrite && options.Behind is { } behind)
-            seeder._mirror!.Begin(await behind.OwnAsync(record.Region, CancellationToken.None), isSame: false);
+        if (record.MayWrite)
+            await seeder.BeginMirrorAsync(CancellationToken.None);
         if (!record.MayWrite)
             seeder._lock = await seeder._door.LockAsync();
         return seeder;

@@ -54,6 +54,9 @@ internal sealed class MirrorStage : InterceptingStage, IMirrored
     /// <inheritdoc/>
     public bool IsInLine => _inLine.IsSet && !_closing.IsCancellationRequested;
 
+    /// <summary>Whether <see cref="Begin"/> was called.</summary>
+    public bool HasBegun => _mirror is not null;
+
     /// <summary>What failed last of the comparison; null where nothing did since.</summary>
     public string? Trouble => Volatile.Read(ref _trouble);
 

@@ -93,6 +93,31 @@ public sealed class StoreBehindTests
         }, count: 1);
 
     [Fact]
+    public void ASeederThatIsStartedAfterItHandedOver_CarriesWhatIsFlushedOnceItHasTheRegionBack()
+        => RunSeeds(async (_, clock) =>
+        {
+            await using var behind = new MemoryBackend(Length);
+            var disk = new SimulatedDisk(1, clock);
+            var options = new SeederOptions { ChunkSize = ChunkSize, Clock = clock, Behind = new StoreBehind(behind, "the source") };
+            var host = new FreeHost();
+            var token = Guid.NewGuid();
+            await using (var seeder = await Seeder.OpenAsync(disk.Open(), new MemoryBackend(Length), host, options))
+            {
+                await seeder.Backend.FlushAsync();
+                var session = await seeder.AskAsync(new SeederRequest(SeederCall.Track, token));
+                Assert.Equal(SeederAnswer.Yours, (await seeder.AskAsync(new SeederRequest(SeederCall.Finalize, token, session.Session))).Answer);
+            }
+
+            await using var again = await Seeder.OpenAsync(disk.Open(), new MemoryBackend(Length), host, options);
+            Assert.Equal(SeederAnswer.GivenUp, (await again.AskAsync(new SeederRequest(SeederCall.GiveUp, token))).Answer);
+            await again.Backend.WriteAsync(0, new byte[] { 9 });
+            await again.Backend.FlushAsync();
+            byte[] found = new byte[1];
+            await behind.ReadAsync(0, found);
+            Assert.Equal(9, found[0]);
+        }, count: 1);
+
+    [Fact]
     public void TheLeaseMovesWithTheRegion()
         => RunSeeds(async (_, clock) =>
         {
