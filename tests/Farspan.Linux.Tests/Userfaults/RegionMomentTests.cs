@@ -110,7 +110,20 @@ public sealed class RegionMomentTests
         world.Faulty.Fail(FaultKind.Read);
         Assert.Null(await world.PeekAsync(5));
         world.Faulty.Heal();
-        await UseAsync(world, 0, RegionUse.Reading, static () => { });
+
+        // Who asks while the failure is still being told is told of it, too.
+        await Eventually.HoldsAsync(async () =>
+        {
+            try
+            {
+                await UseAsync(world, 0, RegionUse.Reading, static () => { });
+                return true;
+            }
+            catch (BackendException)
+            {
+                return false;
+            }
+        });
         Assert.Equal((byte)0, await world.PeekAsync(5));
     }
 
