@@ -37,6 +37,7 @@ public sealed class Migrator : IAsyncDisposable
     private FarspanServer? _server;
     private Task _serving = Task.CompletedTask;
     private Task _watching = Task.CompletedTask;
+    private bool _isDisposed;
 
     private Migrator(MigratorOptions options, ICacheFiles files)
     {
@@ -164,6 +165,8 @@ public sealed class Migrator : IAsyncDisposable
     /// <exception cref="MountException">What was written could not be flushed.</exception>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _isDisposed, true))
+            return;
         await _closing.CancelAsync();
         _attached.TrySetCanceled();
         if (!Record.MayWrite)
@@ -210,6 +213,8 @@ public sealed class Migrator : IAsyncDisposable
         {
             if (migrator is not null)
                 await migrator.DisposeAsync();
+            else if (options?.Behind is { } behind)
+                await behind.DisposeAsync();
             if (migrator is not { _seeder: not null } and not { _moved: not null })
                 await store.DisposeAsync();
             throw;

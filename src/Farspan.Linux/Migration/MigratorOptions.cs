@@ -27,7 +27,7 @@ public sealed record MigratorOptions
     public Func<CancellationToken, ValueTask>? Suspend { get; init; }
 
     /// <summary>
-    /// Lets the program begin or go on; called when the region has come here, and when a hand-over from here did not succeed. Tried again where it throws. Default:
+    /// Lets the program begin or go on; called when the region has come here, when a migrator is opened where it is, and when a hand-over from here did not succeed. Tried again where it throws. Default:
     /// null, nothing to call.
     /// </summary>
     public Func<CancellationToken, ValueTask>? Resume { get; init; }

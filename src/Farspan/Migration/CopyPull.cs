@@ -217,7 +217,7 @@ internal sealed class CopyPull : IDisposable
             }
             else
             {
-                _rules.Refused(fetch.Request);
+                Refuse(fetch);
             }
         }
         catch (BackendException failure)
@@ -236,7 +236,7 @@ internal sealed class CopyPull : IDisposable
         try
         {
             if (!await Patience.RunAsync(token => _comparison.CompareAsync(fetch, token), _options.RequestTimeout, _options.Clock, _closing))
-                _rules.Refused(fetch.Request);
+                Refuse(fetch);
         }
         catch (BackendException failure)
         {
@@ -246,6 +246,17 @@ internal sealed class CopyPull : IDisposable
         {
             End(fetch);
         }
+    }
+
+    // A session that is over is followed by another one; after the hand-over nothing is.
+    private void Refuse(CopyFetch fetch)
+    {
+        bool isForGood;
+        lock (_copy.Gate)
+            isForGood = _rules.IsUsed && _rules.MayStore(fetch.Request);
+        if (isForGood)
+            Fail(fetch, new BackendException(BackendError.Fenced, "The seeder sends nothing more of this region: it was taken back there by force, and is another one now."));
+        _rules.Refused(fetch.Request);
     }
 
     private void Fail(CopyFetch fetch, BackendException failure)

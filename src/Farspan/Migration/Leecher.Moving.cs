@@ -85,8 +85,8 @@ internal sealed partial class Leecher
                 await WaitAsync(_options.RetryDelay);
                 break;
             case RegionRole.Receiving:
-                if (_options.Verify && !await _verification.RunAsync(_closing.Token))
-                    break;
+                if (_options.Verify && !_isSeederLost && !await _verification.RunAsync(_closing.Token))
+                    throw new BackendException(BackendError.Fenced, "The seeder does not tell any more what the region should be: all of it is here, but not verified.");
                 _copy.Settle();
                 Apply(static before => new LeecherStep(LeecherRules.Settle(before)), []);
                 break;

@@ -76,6 +76,43 @@ public sealed class LeecherTests
     });
 
     [Fact(Timeout = 120_000)]
+    public Task ARegionThatIsTakenBackByForce_FailsItsReadersHere_AndAsksNoMoreThanNowAndThen() => RunAsync(async world =>
+    {
+        world.Fill(world.Store);
+        var seeder = new CountingSeeder(world.Seeder);
+        await using var leecher = await Leecher.OpenAsync(
+            world.TargetFiles, world.Local, seeder, world.Target, world.Options with { Policy = new FixedFinalize(TimeSpan.Zero), LongestRead = ChunkSize, Budget = 1 << 16 });
+        seeder.IsHeld = true;
+        await world.WaitAsync(() => leecher.Accepted.IsCompleted);
+        Assert.True(await world.Seeder.TakeBackByForceAsync());
+        seeder.Release();
+        var refusal = await Assert.ThrowsAsync<BackendException>(() => leecher.Backend.ReadAsync(Length - 1, new byte[1]).AsTask());
+        Assert.Equal(BackendError.Fenced, refusal.Error);
+        int reads = seeder.Reads;
+        await world.WaitAsync(TimeSpan.FromSeconds(10));
+        Assert.InRange(seeder.Reads - reads, 1, 10_000 / 50 * 4);
+        Assert.False(leecher.Completed.IsCompleted);
+    });
+
+    [Fact(Timeout = 120_000)]
+    public Task ASeederThatIsLostBeforeTheVerification_IsNotWaitedForOnceThatIsKnown() => RunAsync(async world =>
+    {
+        byte[] bytes = world.Fill(world.Store);
+        bool isLost = false;
+        await using var leecher = await Leecher.OpenAsync(
+            world.TargetFiles, world.Local, new DyingSeeder(world.Seeder, () => isLost), world.Target, world.Options with { Policy = new ManualFinalize() });
+        await world.WaitAsync(() => leecher.Status.MissingBytes == 0);
+        leecher.RequestFinalize();
+        await world.WaitAsync(() => world.Seeder.Record.Role == RegionRole.HandedOver);
+        await world.WaitAsync(() => leecher.Accepted.IsCompleted);
+        isLost = true;
+        await world.WaitAsync(TimeSpan.FromSeconds(5));
+        leecher.ForgetSeeder();
+        Assert.True(await leecher.Completed);
+        Assert.Equal(bytes, await ReadAsync(leecher.Backend));
+    });
+
+    [Fact(Timeout = 120_000)]
     public Task AStoreOfAnotherLength_IsRefusedInOneLine() => RunAsync(async world =>
     {
         await using var local = new MemoryBackend(Length + 1);

@@ -65,6 +65,8 @@ internal sealed class LeecherWorld : IAsyncDisposable
             await Task.Delay(TimeSpan.FromMilliseconds(5), _clock);
     }
 
+    public Task WaitAsync(TimeSpan time) => Task.Delay(time, _clock);
+
     public async ValueTask DisposeAsync()
     {
         await Seeder.DisposeAsync();

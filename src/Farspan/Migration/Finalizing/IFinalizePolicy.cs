@@ -19,6 +19,6 @@ public interface IFinalizePolicy
 {
     /// <summary>What to do now.</summary>
     /// <param name="progress">How far the copy is.</param>
-    /// <returns>A step with a delay that is not negative. A policy that throws ends the migration before the hand-over.</returns>
+    /// <returns>A step with a delay that is not negative. A policy that throws is asked again after a while; what it threw is the move's trouble until then.</returns>
     FinalizeStep Next(in PreCopyProgress progress);
 }
