@@ -98,15 +98,13 @@ public sealed class LeecherTests
     public Task ASeederThatIsLostBeforeTheVerification_IsNotWaitedForOnceThatIsKnown() => RunAsync(async world =>
     {
         byte[] bytes = world.Fill(world.Store);
-        bool isLost = false;
         await using var leecher = await Leecher.OpenAsync(
-            world.TargetFiles, world.Local, new DyingSeeder(world.Seeder, () => isLost), world.Target, world.Options with { Policy = new ManualFinalize() });
+            world.TargetFiles, world.Local, new DyingSeeder(world.Seeder, () => world.Target.IsRunning), world.Target, world.Options with { Policy = new ManualFinalize() });
         await world.WaitAsync(() => leecher.Status.MissingBytes == 0);
         leecher.RequestFinalize();
-        await world.WaitAsync(() => world.Seeder.Record.Role == RegionRole.HandedOver);
         await world.WaitAsync(() => leecher.Accepted.IsCompleted);
-        isLost = true;
         await world.WaitAsync(TimeSpan.FromSeconds(5));
+        Assert.Equal((RegionRole.Receiving, false), (leecher.Record.Role, leecher.Completed.IsCompleted));
         leecher.ForgetSeeder();
         Assert.True(await leecher.Completed);
         Assert.Equal(bytes, await ReadAsync(leecher.Backend));
