@@ -8,6 +8,7 @@ internal sealed class PreCopyWatch(TimeProvider clock, long regionBytes)
     private const int MostSamples = 256;
 
     private readonly List<WriteSample> _samples = [];
+    private IReadOnlyList<WriteSample>? _told;
     private long _began = clock.GetTimestamp();
     private long _lastRound;
     private long _sentBefore;
@@ -20,6 +21,7 @@ internal sealed class PreCopyWatch(TimeProvider clock, long regionBytes)
         _began = _lastRound = clock.GetTimestamp();
         _sentBefore = sent;
         _samples.Clear();
+        _told = null;
     }
 
     /// <summary>A call was answered that had nothing to wait for.</summary>
@@ -32,9 +34,11 @@ internal sealed class PreCopyWatch(TimeProvider clock, long regionBytes)
         if (_samples.Count == MostSamples)
             _samples.RemoveAt(0);
         _samples.Add(new WriteSample(clock.GetElapsedTime(_began, _lastRound), clock.GetElapsedTime(_lastRound, now), changedBytes));
+        _told = null;
         _lastRound = now;
     }
 
+    /// <summary>What a policy is told. It may keep it: the samples in it never change, and are copied once a round.</summary>
     public PreCopyProgress Progress(int rounds, long missing, long sent, double rate) => new(
-        clock.GetElapsedTime(_began), rounds, regionBytes, missing, sent - _sentBefore, rate, _roundTrip, _samples);
+        clock.GetElapsedTime(_began), rounds, regionBytes, missing, sent - _sentBefore, rate, _roundTrip, _told ??= Array.AsReadOnly(_samples.ToArray()));
 }
