@@ -158,6 +158,7 @@ public sealed class Migrator : IAsyncDisposable
     /// hand-over; what the new owner wrote since is not in it.
     /// </summary>
     /// <returns>Whether it was taken back: not where nothing was handed over, or the new owner has everything.</returns>
+    /// <exception cref="InvalidOperationException">A store stands behind the region. It has what the new owner flushed: seed that anew.</exception>
     public async Task<bool> TakeBackByForceAsync(CancellationToken cancellationToken = default)
         => _seeder is not null && await _seeder.TakeBackByForceAsync(cancellationToken);
 

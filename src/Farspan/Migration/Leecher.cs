@@ -241,7 +241,7 @@ internal sealed partial class Leecher : IAsyncDisposable
         {
             try
             {
-                mirror.Begin(await behind.OwnAsync(Record.Region, _closing.Token), isSame: isNew);
+                mirror.Begin(await behind.OwnAsync(Record.Region, _closing.Token), isSame: isNew, token => behind.RegainAsync(Record.Region, token));
                 return;
             }
             catch (Exception failure) when (failure is BackendException or OperationCanceledException)

@@ -123,8 +123,10 @@ internal sealed partial class Seeder
     // A host that was started after it had handed the region over has left what stands behind it alone until now.
     private async ValueTask BeginMirrorAsync(CancellationToken cancellationToken)
     {
-        if (_mirror is { HasBegun: false })
-            _mirror.Begin(await _options.Behind!.OwnAsync(Record.Region, cancellationToken), isSame: false);
+        if (_mirror is not { HasBegun: false })
+            return;
+        var behind = _options.Behind!;
+        _mirror.Begin(await behind.OwnAsync(Record.Region, cancellationToken), isSame: false, token => behind.RegainAsync(Record.Region, token));
     }
 
     private async ValueTask StepAsync(SeederWork work)

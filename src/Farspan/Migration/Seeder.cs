@@ -192,8 +192,11 @@ internal sealed partial class Seeder : ISeeder, IAsyncDisposable
     /// old as the hand-over; what the new owner wrote since is not in it.
     /// </summary>
     /// <returns>Whether it was taken back: not where nothing was handed over, or the new owner has everything.</returns>
+    /// <exception cref="InvalidOperationException">A store stands behind the region. It has what the new owner flushed: seed that anew.</exception>
     public async ValueTask<bool> TakeBackByForceAsync(CancellationToken cancellationToken = default)
     {
+        if (_mirror is not null)
+            throw new InvalidOperationException("The store behind the region has what the new owner flushed, and what is taken back by force is older: seed that store anew.");
         Signal ended;
         lock (_gate)
         {

@@ -54,6 +54,7 @@ public sealed class StoreBehindTests
             var program = new Program(random, clock, model);
             program.Use(world.Seeder.Backend);
             var disk = new SimulatedDisk(random.Next(), clock);
+            bool isFlushed = random.Next(2) == 0;
             for (int life = 0; life < 2; life++)
             {
                 var files = disk.Open();
@@ -62,11 +63,24 @@ public sealed class StoreBehindTests
                     Policy = new FixedFinalize(TimeSpan.FromMilliseconds(random.Next(200))), Behind = new StoreBehind(behind, "the target"),
                 });
                 await world.WaitAsync(() => leecher.Accepted.IsCompleted);
+                if (life == 1)
+                {
+                    // What no flush covered is there or not.
+                    byte[] kept = await ReadAsync(leecher.Backend);
+                    if (isFlushed)
+                        Assert.Equal(model, kept);
+                    kept.CopyTo(model, 0);
+                }
+
                 program.Use(leecher.Backend);
                 await Task.Delay(TimeSpan.FromMilliseconds(random.Next(3000)), clock);
                 await program.StopAsync();
                 if (life == 0)
+                {
+                    if (isFlushed)
+                        await leecher.Backend.FlushAsync();
                     continue;
+                }
 
                 // It is lost now. What was written and not flushed since may be behind it, too.
                 await leecher.Backend.FlushAsync();
@@ -136,6 +150,36 @@ public sealed class StoreBehindTests
             Assert.Equal(7, found[0]);
             var refusal = await Assert.ThrowsAsync<BackendException>(() => leased.GetCapability<ILeasing>()!.AcquireAsync("somebody").AsTask());
             Assert.Contains("the target", refusal.Message, StringComparison.Ordinal);
+        }, count: 1);
+
+    [Fact]
+    public void TheHostBefore_ThatAsksForTheLeaseLate_TakesNothingAway()
+        => RunSeeds(async (_, clock) =>
+        {
+            await using var store = new MemoryBackend(Length);
+            var leased = new LeasableBackend(store, LeaseGate.ForOneProcess(new EpochFile(null, clock), clock, TimeSpan.FromSeconds(1)));
+            await using var world = await LeecherWorld.OpenAsync(clock, Length, ChunkSize, leased);
+            await using var leecher = await Leecher.OpenAsync(world.TargetFiles, world.Local, world.Seeder, world.Target, world.Options with
+            {
+                Policy = new FixedFinalize(TimeSpan.FromSeconds(1)), Behind = new StoreBehind(leased, "the target"),
+            });
+            await world.WaitAsync(() => leecher.Accepted.IsCompleted);
+            await leecher.Backend.FlushAsync();
+            await leased.AcquireAsync("the source", leecher.Record.Region);
+            await leecher.Backend.WriteAsync(0, new byte[] { 7 });
+            await leecher.Backend.FlushAsync();
+            byte[] found = new byte[1];
+            await store.ReadAsync(0, found);
+            Assert.Equal(7, found[0]);
+        }, count: 1);
+
+    [Fact]
+    public void WhatIsOlderThanTheStoreBehindIt_IsNotTakenBackByForce()
+        => RunSeeds(async (_, clock) =>
+        {
+            await using var behind = new MemoryBackend(Length);
+            await using var world = await LeecherWorld.OpenAsync(clock, Length, ChunkSize, behind);
+            Assert.Contains("seed that store anew", (await Assert.ThrowsAsync<InvalidOperationException>(() => world.Seeder.TakeBackByForceAsync().AsTask())).Message, StringComparison.Ordinal);
         }, count: 1);
 
     private static void RunSeeds(Func<Random, TimeProvider, Task> test, int count = 40)

@@ -62,6 +62,108 @@ public sealed class MirrorStageTests
         Assert.Equal(BackendError.ShuttingDown, (await Assert.ThrowsAsync<BackendException>(() => flush)).Error);
     }
 
+    [Fact(Timeout = 60_000)]
+    public async Task WhatIsWrittenDuringAFlush_GoesToTheSecondStoreWithTheNextOne()
+    {
+        await using var mirror = new MemoryBackend(Length);
+        var store = new HookedBackend(Length);
+        await using var stage = Open(store);
+        stage.Begin(mirror, isSame: true);
+        await Eventually.HoldsAsync(() => stage.IsInLine);
+        await stage.WriteAsync(0, new byte[] { 1 });
+        store.Flushing = () => stage.WriteAsync(50_000, new byte[] { 2 });
+        await stage.FlushAsync();
+        Assert.Equal((1, 0), await PairAsync(mirror));
+        store.Flushing = null;
+        await stage.FlushAsync();
+        Assert.Equal((1, 2), await PairAsync(mirror));
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task WhatIsFoundToDiffer_IsDurableHereBeforeItGoesToTheSecondStore()
+    {
+        var store = new HookedBackend(Length);
+        bool isFlushed = false;
+        store.Flushing = () =>
+        {
+            isFlushed = true;
+            return default;
+        };
+        var mirror = new HookedBackend(Length) { Writing = () => Assert.True(isFlushed) };
+        await using var stage = Open(store);
+        await stage.WriteAsync(0, new byte[] { 1 });
+        stage.Begin(mirror, isSame: false);
+        await Eventually.HoldsAsync(() => stage.IsInLine);
+        Assert.Equal((1, 0), await PairAsync(mirror));
+        Assert.True(isFlushed);
+        await mirror.DisposeAsync();
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task AFlushThatIsCancelled_LeavesNoWriteThatCoversALaterOne()
+    {
+        var mirror = new HookedBackend(Length) { IsHeld = true };
+        await using var stage = Open(new MemoryBackend(Length));
+        stage.Begin(mirror, isSame: true);
+        await Eventually.HoldsAsync(() => stage.IsInLine);
+        await stage.WriteAsync(0, new byte[] { 1 });
+        using var patience = new CancellationTokenSource();
+        var flush = stage.FlushAsync(patience.Token).AsTask();
+        await Eventually.HoldsAsync(() => mirror.HeldWrites == 1);
+        await patience.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => flush);
+        await stage.WriteAsync(0, new byte[] { 2 });
+        flush = stage.FlushAsync().AsTask();
+        Assert.Equal(1, mirror.HeldWrites);
+        mirror.Free();
+        await flush;
+        await mirror.ReleaseAsync();
+        Assert.Equal((2, 0), await PairAsync(mirror));
+        await mirror.DisposeAsync();
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task ASecondStoreThatSomebodyElseHad_IsGotAgain_AndCompared()
+    {
+        await using var mirror = new MemoryBackend(Length);
+        await using var lost = new FaultInjectionStage(new MemoryBackend(Length));
+        lost.Inject(new FaultRule { Kind = FaultKind.Error, Operations = BackendOperation.Write, Error = BackendError.Fenced });
+        await mirror.WriteAsync(50_000, new byte[] { 9 });
+        await using var stage = Open(new MemoryBackend(Length));
+        int asked = 0;
+        stage.Begin(lost, isSame: true, _ => ++asked == 1 ? throw new BackendException(BackendError.Disconnected, "Nobody answers.", isTransient: true) : new(mirror));
+        await Eventually.HoldsAsync(() => stage.IsInLine);
+        await stage.WriteAsync(0, new byte[] { 1 });
+        await stage.FlushAsync();
+        Assert.Equal((1, 0), await PairAsync(mirror));
+        Assert.Equal(2, asked);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task ASecondStoreThatSomebodyElseHasNow_FailsFlushes_UntilItIsFree()
+    {
+        await using var mirror = new MemoryBackend(Length);
+        await using var lost = new FaultInjectionStage(new MemoryBackend(Length));
+        lost.Inject(new FaultRule { Kind = FaultKind.Error, Operations = BackendOperation.Write, Error = BackendError.Fenced });
+        await using var stage = Open(new MemoryBackend(Length));
+        bool isFree = false;
+        stage.Begin(lost, isSame: true, _ => Volatile.Read(ref isFree) ? new(mirror) : throw new BackendException(BackendError.Leased, "Somebody else has it."));
+        await Eventually.HoldsAsync(() => stage.IsInLine);
+        await stage.WriteAsync(0, new byte[] { 1 });
+        Assert.Equal(BackendError.Leased, (await Assert.ThrowsAsync<BackendException>(() => stage.FlushAsync().AsTask())).Error);
+        Assert.False(stage.IsInLine);
+        Volatile.Write(ref isFree, true);
+        await Eventually.HoldsAsync(() => stage.IsInLine);
+        await stage.FlushAsync();
+        Assert.Equal((1, 0), await PairAsync(mirror));
+    }
+
+    private static async Task<(int, int)> PairAsync(IBackend backend)
+    {
+        byte[] bytes = await ReadAsync(backend);
+        return (bytes[0], bytes[50_000]);
+    }
+
     private static MirrorStage Open(IBackend store) => new(store, 4096, TimeProvider.System, TimeSpan.FromMilliseconds(20));
 
     private static byte[] Random()
