@@ -26,9 +26,6 @@ internal sealed class HookOptions
     /// <summary>All of them.</summary>
     public IReadOnlyList<Option> All => [_onSuspend, _onResume, _program, _programGroup, _signal, _freeze, _timeout];
 
-    /// <summary>Those of a host that starts the program only.</summary>
-    public IReadOnlyList<Option> Resuming => [_onResume, _timeout];
-
     /// <summary>What they say.</summary>
     public HookSettings Read(ParseResult result) => new()
     {
@@ -39,9 +36,6 @@ internal sealed class HookOptions
         Politely = result.GetValue(_signal) == "tstp",
         Freeze = result.GetValue(_freeze),
     };
-
-    /// <summary>What those of a host that starts the program only say.</summary>
-    public HookSettings ReadResuming(ParseResult result) => new() { OnResume = result.GetValue(_onResume) };
 
     /// <summary>The time for each step.</summary>
     /// <exception cref="FormatException">It is no duration, or zero.</exception>

@@ -55,6 +55,23 @@ internal sealed class ListenOptions
             "T",
             [DefaultSeed]);
 
+    /// <summary>Those of <c>leech</c>, which nobody leeches from unless told.</summary>
+    public static ListenOptions ForLeech()
+        => new(
+            "Let the next host leech the region from here, once all of it has come, while its program goes on: farspan://ADDRESS:PORT (port 0 chooses one) or farspan+unix:///?socket=PATH. May be repeated.",
+            "With --listen: t",
+            []);
+
+    /// <summary>What they say, of those who move a region.</summary>
+    /// <exception cref="FormatException">They do not fit together, or name another wire than Farspan's own.</exception>
+    public ExportSettings ReadMoving(ParseResult result, string name)
+    {
+        var settings = Read(result) with { Name = name };
+        return settings.Listen.FirstOrDefault(static uri => !uri.IsFarspan) is { } other
+            ? throw new FormatException($"{other.Text} is no address of Farspan's own wire, which alone moves a region; give farspan://ADDRESS:PORT or farspan+unix:///?socket=PATH")
+            : settings;
+    }
+
     /// <summary>What they say.</summary>
     /// <exception cref="FormatException">They do not fit together.</exception>
     public ExportSettings Read(ParseResult result)

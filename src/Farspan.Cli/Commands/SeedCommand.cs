@@ -22,7 +22,6 @@ internal static class SeedCommand
         var target = new Argument<string>("TARGET") { Description = "An absent path or a regular file, which becomes the file that the program uses." };
         var listen = ListenOptions.ForSeed();
         var hooks = new HookOptions("A command that lets the program go on where the hand-over failed or was taken back.");
-        var name = new Option<string>("--name") { Description = "The export's name; empty is the default export.", HelpName = "EXPORT", DefaultValueFactory = _ => "" };
         var move = new MoveOptions();
         var chunk = new Option<string>("--chunk") { Description = "Bytes by which changes are recorded and moved: a power of two from 4KiB to 32MiB.", HelpName = "SIZE", DefaultValueFactory = _ => "64KiB" };
         var takeBack = new Option<bool>("--take-back") { Description = "Take back by force what was handed over, where the new owner is lost FOR GOOD: what its program wrote since the hand-over is lost, and what is here, as old as that, becomes a region of its own." };
@@ -42,7 +41,7 @@ internal static class SeedCommand
         };
         command.AddArgument(backend);
         command.AddArgument(target);
-        foreach (var option in (Option[])[.. listen.All, name, .. hooks.All, .. move.All, chunk, takeBack, timeout, verbose, json])
+        foreach (var option in (Option[])[.. listen.All, .. hooks.All, .. move.All, chunk, takeBack, timeout, verbose, json])
             command.Add(option);
         command.SetAction(async (result, cancellationToken) =>
         {
@@ -50,7 +49,7 @@ internal static class SeedCommand
             {
                 Backend = result.GetValue(backend)!,
                 Target = TargetPath.Resolve(result.GetValue(target)!),
-                Exports = listen.Read(result) with { Name = result.GetValue(name)! },
+                Exports = listen.ReadMoving(result, move.ReadName(result)),
                 State = move.ReadState(result),
                 Behind = move.ReadBehind(result),
                 ChunkSize = ReadChunk(result.GetValue(chunk)!),
@@ -60,13 +59,10 @@ internal static class SeedCommand
                 TakeBack = result.GetValue(takeBack),
                 Timeout = SharedOptions.ReadTimeout(result.GetValue(timeout)!),
             };
-            if (settings.Exports.Listen.FirstOrDefault(static uri => !uri.IsFarspan) is { } other)
-                throw new FormatException($"{other.Text} is no address of Farspan's own wire, which alone moves a region; give farspan://ADDRESS:PORT or farspan+unix:///?socket=PATH");
             var logger = new LineLogger(result.InvocationConfiguration.Error, result.GetValue(verbose) ? LogLevel.Information : LogLevel.Error);
             var output = new MoveOutput(result.InvocationConfiguration.Output, result.GetValue(json));
             var insisting = TerminationSignals.Current?.TakeSecond() ?? CancellationToken.None;
-            using var service = new SeedService(settings, output, logger);
-            await service.RunAsync(Registry.Create(), cancellationToken, insisting);
+            await new SeedService(settings, output, logger).RunAsync(Registry.Create(), cancellationToken, insisting);
             return ExitCodes.Done;
         });
         return command;

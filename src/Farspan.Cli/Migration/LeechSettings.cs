@@ -1,4 +1,6 @@
+using Farspan.Cli.Serving;
 using Farspan.Linux.Fuse;
+using Farspan.Migration;
 using Farspan.Migration.Finalizing;
 
 namespace Farspan.Cli.Migration;
@@ -27,7 +29,10 @@ internal sealed record LeechSettings
     /// <summary>When to ask for the hand-over.</summary>
     public required IFinalizePolicy Policy { get; init; }
 
-    /// <summary>How the program is started.</summary>
+    /// <summary>Where the next host finds the region, once all of it is here. Default: nowhere.</summary>
+    public ExportSettings Exports { get; init; } = new();
+
+    /// <summary>How the program is started, and stopped for the next hand-over.</summary>
     public HookSettings Hooks { get; init; } = new();
 
     /// <summary>How the file appears.</summary>
@@ -44,4 +49,18 @@ internal sealed record LeechSettings
 
     /// <summary>How progress is shown.</summary>
     public Terminal.ProgressMode Progress { get; init; }
+
+    /// <summary>Whether the next host can leech the region from here.</summary>
+    public bool IsSeededOn => Exports.Listen.Count > 0;
+
+    /// <summary>The settings of a seed of what has come, where the record says that nothing more has to come: the region is seeded on, or was handed over already.</summary>
+    /// <returns>Null where it has to be leeched.</returns>
+    public SeedSettings? ToSeed(RegionRecord record)
+        => IsSeededOn && (record.Role == RegionRole.HandedOver || (record.Role == RegionRole.Owner && record.Token == Guid.Empty))
+            ? new SeedSettings
+            {
+                Backend = Local, Target = Target, Exports = Exports, State = State, Behind = Behind, Hooks = Hooks, Fuse = Fuse, Resumes = true, StepTimeout = StepTimeout,
+                Timeout = Timeout,
+            }
+            : null;
 }

@@ -4,7 +4,7 @@ namespace Farspan.Cli.Migration;
 /// <param name="Event">
 /// Of a seed <c>ready</c>, <c>leecher</c>, <c>not-handed-over</c>, <c>given-up</c>, <c>handed-over</c>, <c>taken-back</c>, <c>needed</c> (the destination
 /// still needs this host), <c>released</c>, <c>stopped</c>. Of a leech <c>ready</c>, <c>progress</c>, <c>trouble</c>, <c>received</c>, <c>completed</c>,
-/// <c>given-up</c>, <c>stopped</c>.
+/// <c>given-up</c>, <c>stopped</c>; of one that may be leeched <c>seeding</c> after <c>completed</c>, and those of a seed from then on.
 /// </param>
 internal sealed record MoveEvent(string Event)
 {

@@ -25,6 +25,7 @@ internal sealed class MoveOutput(TextWriter output, bool json)
     {
         "ready" when happened.Source is null => happened.Uris!.Select(uri => $"seeding {happened.Backend} ({Size(happened.Length)}){At(happened)}; it can be leeched at {uri}"),
         "ready" => [$"leeching {happened.Source} ({Size(happened.Length)}) into {happened.Backend}{At(happened)}; what uses that waits until the region is here"],
+        "seeding" => happened.Uris!.Select(uri => $"it can be leeched at {uri}"),
         "leecher" => [$"a leecher follows (move {happened.Token})"],
         "not-handed-over" => [$"not handed over, the program goes on here: {happened.Error}"],
         "given-up" => [happened.Source is null ? "the leecher gave up; the program goes on here" : "given up; the program goes on at the source"],

@@ -34,6 +34,9 @@ internal sealed record SeedSettings
     /// <summary>Take back by force what was handed over. Default: false.</summary>
     public bool TakeBack { get; init; }
 
+    /// <summary>Start the program, too, where the region is here; else that is left to whoever runs this. Default: false.</summary>
+    public bool Resumes { get; init; }
+
     /// <summary>Time for a suspension, a flush and a resumption, each. Default: 30 s. More than zero.</summary>
     public TimeSpan StepTimeout { get; init; } = TimeSpan.FromSeconds(30);
 

@@ -29,7 +29,7 @@ public sealed class Migrator : IAsyncDisposable
     private readonly CancellationTokenSource _closing = new();
     private readonly TaskCompletionSource _attached = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _left = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private FarspanSeeder? _source;
+    private KnownSeeder? _source;
     private MovedRegion? _moved;
     private Seeder? _seeder;
     private RegionFace? _face;
@@ -101,7 +101,7 @@ public sealed class Migrator : IAsyncDisposable
     /// <exception cref="ArgumentException">An option is outside what its description allows.</exception>
     /// <exception cref="FormatException">The URI is none of Farspan's own wire.</exception>
     /// <exception cref="BackendException">
-    /// The other host cannot be reached, the state cannot be read, the store has another length, or the region is on its way from here (<see cref="BackendError.Leased"/>).
+    /// The other host cannot be reached, and the region has not come yet; the state cannot be read, the store has another length, or the region is on its way from here (<see cref="BackendError.Leased"/>).
     /// </exception>
     /// <exception cref="MountException">The system refused to mount the target; the message says what to do.</exception>
     public static Task<Migrator> LeechAsync(string uri, IBackend local, MigratorOptions options, CancellationToken cancellationToken = default)
@@ -235,8 +235,8 @@ public sealed class Migrator : IAsyncDisposable
 
     private async Task LeechHereAsync(string uri, IBackend local, CancellationToken cancellationToken)
     {
-        _source = await FarspanSeeder.OpenAsync(
-            BackendUri.Parse(uri), _options.Mount.Backend, new FarspanSeederOptions { Compresses = _options.Compress }, cancellationToken);
+        _source = await KnownSeeder.OpenAsync(
+            _files, BackendUri.Parse(uri), _options.Mount.Backend, new FarspanSeederOptions { Compresses = _options.Compress }, isBacked: _behind is not null, cancellationToken);
         _moved = await MovedRegion.OpenAsync(
             _files, local, _source, _host, new LeecherOptions { Policy = _options.Policy, Sources = _options.Sources, Behind = _behind, StepTimeout = _options.StepTimeout },
             cancellationToken);

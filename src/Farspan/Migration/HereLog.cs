@@ -19,7 +19,8 @@ namespace Farspan.Migration;
 /// 32 4 chunk size     20 4 CRC-32C of bytes 0 to 19
 /// 36 4 CRC-32C of bytes 0 to 35
 /// </code>
-/// It grows only. What follows a record that is damaged was never durable.
+/// It grows only. What follows a record that is damaged was never durable. The header is there before the record of the move is: it tells a restart what the
+/// seeder has, where the seeder does not answer.
 /// </remarks>
 internal sealed class HereLog(ICacheFiles files, ChunkLayout layout) : IAsyncDisposable
 {
@@ -35,6 +36,42 @@ internal sealed class HereLog(ICacheFiles files, ChunkLayout layout) : IAsyncDis
 
     private static ReadOnlySpan<byte> Magic => "FSHERE1\n"u8;
 
+    /// <summary>What the region of a move is cut into; null where nothing was kept for that move.</summary>
+    /// <exception cref="BackendException">The file cannot be read.</exception>
+    public static async ValueTask<ChunkLayout?> FindLayoutAsync(ICacheFiles files, Guid token)
+    {
+        if (!(await files.ListAsync()).Contains(Name))
+            return null;
+        await using var file = await files.OpenAsync(Name);
+        byte[] header = new byte[HeaderSize];
+        if (file.Length < HeaderSize)
+            return null;
+        await file.ReadAsync(0, header);
+        long length = BinaryPrimitives.ReadInt64LittleEndian(header.AsSpan(24));
+        int chunkSize = BinaryPrimitives.ReadInt32LittleEndian(header.AsSpan(32));
+        bool isSound = length >= 0 && chunkSize is > 0 and <= ChunkLayout.MaximumChunkSize && int.IsPow2(chunkSize);
+        return isSound && header.AsSpan().SequenceEqual(Header(token, new ChunkLayout(length, chunkSize))) ? new ChunkLayout(length, chunkSize) : null;
+    }
+
+    /// <summary>Begins the log of a move, of which nothing is here; durable once the names are.</summary>
+    /// <exception cref="BackendException">It failed.</exception>
+    public async ValueTask BeginAsync(Guid token)
+    {
+        await DisposeAsync();
+        var created = await files.CreateAsync(Name);
+        try
+        {
+            await created.WriteAsync(0, Header(token, layout));
+            await created.FlushAsync();
+            (_file, _end, created) = (created, HeaderSize, null);
+        }
+        finally
+        {
+            if (created is not null)
+                await created.DisposeAsync();
+        }
+    }
+
     /// <summary>What was kept for a move; nothing where it was kept for another one.</summary>
     /// <exception cref="BackendException">The file cannot be read.</exception>
     public async ValueTask<IReadOnlyList<ChangedRun>> ReadAsync(Guid token)
@@ -48,7 +85,7 @@ internal sealed class HereLog(ICacheFiles files, ChunkLayout layout) : IAsyncDis
             byte[] header = new byte[HeaderSize];
             if (file.Length >= HeaderSize)
                 await file.ReadAsync(0, header);
-            if (!header.AsSpan().SequenceEqual(Header(token)))
+            if (!header.AsSpan().SequenceEqual(Header(token, layout)))
                 return runs;
             byte[] bytes = new byte[BatchSize * RecordSize];
             long count = (file.Length - HeaderSize) / RecordSize;
@@ -83,11 +120,7 @@ internal sealed class HereLog(ICacheFiles files, ChunkLayout layout) : IAsyncDis
             return;
         bool isNew = _file is null;
         if (isNew)
-        {
-            var created = await files.CreateAsync(Name);
-            await created.WriteAsync(0, Header(token));
-            (_file, _end) = (created, HeaderSize);
-        }
+            await BeginAsync(token);
 
         byte[] bytes = new byte[BatchSize * RecordSize];
         while (first >= 0)
@@ -151,7 +184,7 @@ internal sealed class HereLog(ICacheFiles files, ChunkLayout layout) : IAsyncDis
         BinaryPrimitives.WriteUInt32LittleEndian(record[20..], Crc32C.Compute(record[..20]));
     }
 
-    private byte[] Header(Guid token)
+    private static byte[] Header(Guid token, ChunkLayout layout)
     {
         byte[] header = new byte[HeaderSize];
         Magic.CopyTo(header);

@@ -46,8 +46,10 @@ internal sealed partial class Leecher
                 var hold = await _filesTurn.AcquireAsync(0, 0, exclusive: true, CancellationToken.None);
                 try
                 {
+                    if (doing.Work == LeecherWork.Beginning)
+                        await _log.BeginAsync(doing.Next.Token);
                     await RegionRecordFile.WriteAsync(_files, doing.Next);
-                    if (doing.Work == LeecherWork.Closing)
+                    if (doing.Work is LeecherWork.Closing or LeecherWork.Forgetting)
                         await _log.DeleteAsync();
                 }
                 finally

@@ -217,6 +217,10 @@ internal sealed partial class Leecher : IAsyncDisposable
                 _copy.Recover(run.FirstChunk, run.Count);
         }
 
+        // The seeder may have been started with other chunks since.
+        if (_state.Record.Role == RegionRole.Following)
+            await _log.BeginAsync(_state.Record.Token);
+
         if (_state.MayRun)
             Accept(isNew: false);
         else

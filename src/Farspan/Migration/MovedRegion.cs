@@ -30,6 +30,9 @@ internal sealed class MovedRegion : IAsyncDisposable
     /// <summary>What lets it move on; null before <see cref="SeedAsync"/>.</summary>
     public Seeder? Seeder { get; private set; }
 
+    /// <summary>What this host is to the region.</summary>
+    public RegionRecord Record => Seeder?.Record ?? Leecher.Record;
+
     /// <summary>The region as its program sees it: see <see cref="Leecher.Backend"/> and <see cref="Seeder.Backend"/>.</summary>
     public IBackend Backend => _face;
 
