@@ -46,6 +46,9 @@ internal sealed class HostCommands(KnobBackend backend, FuseMount mount, RegionF
             case "poke":
                 await backend.PokeAsync(long.Parse(words[1]), Convert.FromHexString(words[2]));
                 return "ok";
+            case "write-back":
+                await _host.WriteBackAsync(CancellationToken.None);
+                return "ok";
             case "suspend":
                 await _host.SuspendAsync(CancellationToken.None);
                 return "ok";

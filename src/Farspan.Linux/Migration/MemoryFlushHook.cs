@@ -2,7 +2,7 @@ using Farspan.Linux.Userfaults;
 
 namespace Farspan.Linux.Migration;
 
-/// <summary>A program of this process, of which what it has written to mapped memory is saved once it is suspended.</summary>
+/// <summary>A program of this process, of which what it has written to mapped memory is saved: now and then, and once it is suspended.</summary>
 internal sealed class MemoryFlushHook(IProgramHook program) : IProgramHook
 {
     private readonly Lock _gate = new();
@@ -19,6 +19,12 @@ internal sealed class MemoryFlushHook(IProgramHook program) : IProgramHook
     public async ValueTask SuspendAsync(HookSubject subject, CancellationToken cancellationToken)
     {
         await program.SuspendAsync(subject, cancellationToken);
+        await SaveAsync(cancellationToken);
+    }
+
+    /// <summary>Saves what was written to the memory until now.</summary>
+    public async ValueTask SaveAsync(CancellationToken cancellationToken)
+    {
         RemoteMemory[] mapped;
         lock (_gate)
         {

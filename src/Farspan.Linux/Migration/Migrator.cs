@@ -45,7 +45,7 @@ public sealed class Migrator : IAsyncDisposable
         _files = files;
         _behind = options.Behind is null ? null : new StoreBehind(options.Behind, $"{Environment.MachineName} ({options.StateDirectory})");
         _hook = new MemoryFlushHook(new CallbackHook((_, token) => options.Suspend?.Invoke(token) ?? default, (_, token) => options.Resume?.Invoke(token) ?? default));
-        _host = new ProgramHost(_hook, () => new HookSubject(Path ?? "", Record.Region, Record.Epoch)) { Attaching = _attached.Task.WaitAsync };
+        _host = new ProgramHost(_hook, () => new HookSubject(Path ?? "", Record.Region, Record.Epoch)) { Attaching = _attached.Task.WaitAsync, Saving = _hook.SaveAsync };
     }
 
     /// <summary>The region as its program sees it. Stays the migrator's to dispose.</summary>

@@ -18,6 +18,9 @@ internal sealed class ProgramHost(IProgramHook hook, Func<HookSubject> subject) 
     /// <summary>Called before the program goes on, where the attachment may not be there yet; it can be called again. Null for nothing.</summary>
     public Func<CancellationToken, Task>? Attaching { get; init; }
 
+    /// <summary>Saves what the program has written elsewhere than to the mounted file, while it runs. Null for nothing.</summary>
+    public Func<CancellationToken, ValueTask>? Saving { get; init; }
+
     /// <summary>For how long the program has been suspended; null where it is not.</summary>
     public TimeSpan? SuspendedFor => Volatile.Read(ref _suspendedAt) is var start && start != 0 ? TimeProvider.System.GetElapsedTime(start) : null;
 
@@ -28,6 +31,15 @@ internal sealed class ProgramHost(IProgramHook hook, Func<HookSubject> subject) 
     {
         _face = face;
         _mount = mount;
+    }
+
+    /// <inheritdoc/>
+    public async ValueTask WriteBackAsync(CancellationToken cancellationToken)
+    {
+        if (Saving is not null)
+            await Saving(cancellationToken);
+        if (_mount is { Completion.IsCompleted: false } mount)
+            await mount.WriteBackAsync(cancellationToken);
     }
 
     /// <inheritdoc/>

@@ -131,6 +131,8 @@ internal sealed partial class Seeder
 
     private async ValueTask StepAsync(SeederWork work)
     {
+        if (work == SeederWork.Suspending)
+            await WriteBackAheadAsync();
         using var patience = new CancellationTokenSource(_options.StepTimeout, _options.Clock);
         switch (work)
         {

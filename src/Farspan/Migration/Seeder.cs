@@ -69,8 +69,8 @@ internal sealed partial class Seeder : ISeeder, IAsyncDisposable
         }
     }
 
-    /// <summary>What failed of the last suspension, flush, hand-over or resumption; null where nothing did.</summary>
-    public string? Trouble => Volatile.Read(ref _trouble);
+    /// <summary>What failed of the last suspension, flush, hand-over or resumption, or of writing back before one; null where nothing did.</summary>
+    public string? Trouble => Volatile.Read(ref _trouble) ?? Volatile.Read(ref _keptBack);
 
     /// <summary>Takes up a region where its record says it stands; without a record it begins here.</summary>
     /// <param name="files">Where the record is; stays the caller's.</param>
@@ -105,11 +105,11 @@ internal sealed partial class Seeder : ISeeder, IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask<SeederReply> AskAsync(SeederRequest request, CancellationToken cancellationToken = default)
     {
-        bool hasWaited = false;
+        bool hasWaited = false, isWrittenBack = false;
         while (true)
         {
             Signal ended;
-            bool begins;
+            bool begins, writesBack = false;
             lock (_gate)
             {
                 ObjectDisposedException.ThrowIf(_closing.IsCancellationRequested, this);
@@ -119,13 +119,23 @@ internal sealed partial class Seeder : ISeeder, IAsyncDisposable
                 if (hasWaited && request.Call == SeederCall.Finalize && _state is { Work: SeederWork.None, Record.MayWrite: true })
                     return new SeederReply(SeederAnswer.Busy, _state.Record.Region, _state.Record.Epoch);
                 var step = SeederRules.Answer(_state, request);
-                begins = Apply(step);
-                if (step.Reply.Answer != SeederAnswer.Wait)
-                    return step.Reply;
-                ended = _workEnded;
+                if (!isWrittenBack && IsStock(_state, step))
+                {
+                    begins = JoinWriteBack(out ended);
+                    isWrittenBack = writesBack = true;
+                }
+                else
+                {
+                    begins = Apply(step);
+                    if (step.Reply.Answer != SeederAnswer.Wait)
+                        return step.Reply;
+                    ended = _workEnded;
+                }
             }
 
-            if (begins)
+            if (begins && writesBack)
+                BeginWriteBack(ended);
+            else if (begins)
                 Begin();
             await ended.WaitAsync(cancellationToken);
             hasWaited = true;
@@ -220,6 +230,7 @@ internal sealed partial class Seeder : ISeeder, IAsyncDisposable
     {
         _closing.CancelHere();
         await _work;
+        await _writingBack.WhenIdleAsync(CancellationToken.None);
         lock (_gate)
             _session?.Dispose();
         await _door.DisposeAsync();

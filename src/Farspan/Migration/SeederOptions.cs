@@ -17,6 +17,12 @@ internal sealed record SeederOptions
     /// <summary>How long a suspension, a flush and a resumption may take, each. 30 s unless told.</summary>
     public TimeSpan StepTimeout { get; init; } = TimeSpan.FromSeconds(30);
 
+    /// <summary>
+    /// How long to wait, before a session, a round and a suspension, for what the program has written and a kernel still keeps. What has not come then comes
+    /// with the suspension. 5 s unless told.
+    /// </summary>
+    public TimeSpan WriteBackTimeout { get; init; } = TimeSpan.FromSeconds(5);
+
     /// <summary>After which silence another leecher may take a session's place. 60 s unless told.</summary>
     public TimeSpan LeecherTimeout { get; init; } = TimeSpan.FromSeconds(60);
 
@@ -36,7 +42,10 @@ internal sealed record SeederOptions
     public SeederOptions Validate()
     {
         ChunkLayout.CheckChunkSize(ChunkSize);
-        foreach (var (time, name) in new[] { (StepTimeout, nameof(StepTimeout)), (LeecherTimeout, nameof(LeecherTimeout)), (RetryDelay, nameof(RetryDelay)) })
+        foreach (var (time, name) in new[]
+        {
+            (StepTimeout, nameof(StepTimeout)), (WriteBackTimeout, nameof(WriteBackTimeout)), (LeecherTimeout, nameof(LeecherTimeout)), (RetryDelay, nameof(RetryDelay)),
+        })
             ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(time, TimeSpan.Zero, name);
         return this;
     }

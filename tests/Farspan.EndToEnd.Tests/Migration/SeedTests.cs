@@ -1,5 +1,7 @@
+using System.IO.MemoryMappedFiles;
 using System.Text.Json;
 using Farspan.EndToEnd.Tests.Cli;
+using Farspan.Migration;
 using Farspan.TestKit;
 using Farspan.TestKit.Fuse;
 using Farspan.TestKit.Peers;
@@ -42,6 +44,37 @@ public sealed class SeedTests
         Assert.False(File.Exists(directory["target"]));
         Assert.Contains("released", await Program(directory).OkAsync("region", $"file:{directory["disk"]}"), StringComparison.Ordinal);
         Assert.Contains("has moved to another host", await Program(directory).FailsAsync(1, "seed", $"file:{directory["disk"]}", directory["target"]), StringComparison.Ordinal);
+    }
+
+    [RequiresFact("fuse", "root")]
+    public async Task WhatAProgramWritesIntoAMapping_IsToldInRounds_AndNotLeftForTheHandOver()
+    {
+        const int Chunk = 64 << 10;
+        using var directory = new TemporaryDirectory();
+        await using var mounts = new MountsUnder(directory.Path);
+        byte[] bytes = await WriteRandomAsync(directory["disk"], 20 * Chunk);
+        await using var seed = await StartAsync(directory);
+        using var mapped = MemoryMappedFile.CreateFromFile(directory["target"], FileMode.Open);
+        using var view = mapped.CreateViewAccessor();
+        await using var leecher = await TestLeecher.ConnectAsync(UriOf(seed));
+        Set(0);
+        await leecher.TrackAsync();
+        await leecher.CopyAllAsync();
+        Set(3 * Chunk);
+        Set((5 * Chunk) + 9000);
+        Assert.Equal([new ChangedRun(3, 1), new ChangedRun(5, 1)], await leecher.RoundAsync());
+        Set(7 * Chunk);
+        Assert.Equal([new ChangedRun(7, 1)], await leecher.RoundAsync());
+        await leecher.CopyAllAsync();
+        Assert.Equal(bytes, leecher.Bytes);
+        Set(11 * Chunk);
+        await leecher.FinalizeAsync();
+        Assert.Equal([new ChangedRun(11, 1)], await leecher.LastListAsync());
+        await leecher.CopyChangedAsync();
+        Assert.Equal(bytes, leecher.Bytes);
+        await leecher.GiveUpAsync();
+
+        void Set(int at) => view.Write(at, bytes[at] ^= 0x55);
     }
 
     [RequiresFact("fuse", "root")]

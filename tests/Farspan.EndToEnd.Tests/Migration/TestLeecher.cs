@@ -42,6 +42,17 @@ internal sealed class TestLeecher : IAsyncDisposable
         _request = new SeederRequest(SeederCall.Finalize, Token);
     }
 
+    /// <summary>Takes the next round, and says which chunks it lists.</summary>
+    public async Task<IReadOnlyList<ChangedRun>> RoundAsync()
+    {
+        _request = _request with { Round = _request.Round + 1 };
+        Assert.Equal(SeederAnswer.Round, (await _seeder.AskAsync(_request with { Call = SeederCall.Round })).Answer);
+        return await ListAsync(_request with { Call = SeederCall.Round });
+    }
+
+    /// <summary>Which chunks the hand-over listed.</summary>
+    public Task<IReadOnlyList<ChangedRun>> LastListAsync() => ListAsync(_request);
+
     public async Task<bool> TryFinalizeAsync() => (await _seeder.AskAsync(_request)).Answer == SeederAnswer.Yours;
 
     public async Task FinalizeAsync() => Assert.True(await TryFinalizeAsync());
@@ -70,6 +81,13 @@ internal sealed class TestLeecher : IAsyncDisposable
     public async Task GiveUpAsync() => Assert.Equal(SeederAnswer.GivenUp, (await _seeder.AskAsync(_request with { Call = SeederCall.GiveUp })).Answer);
 
     public ValueTask DisposeAsync() => _seeder.DisposeAsync();
+
+    private async Task<IReadOnlyList<ChangedRun>> ListAsync(SeederRequest request)
+    {
+        var page = await _seeder.ListAsync(request, 0, 1000);
+        Assert.Equal(-1, page?.NextChunk);
+        return page!.Runs;
+    }
 
     private async Task CopyAsync(long offset, long length)
         => Assert.True(await _seeder.ReadAsync(_request with { Call = SeederCall.Read }, offset, Bytes.AsMemory((int)offset, (int)length)));

@@ -1,5 +1,6 @@
 using Farspan.Backends;
 using Farspan.Linux.Migration;
+using Farspan.Linux.Userfaults;
 using Farspan.Migration.Finalizing;
 using Farspan.TestKit;
 using Farspan.Transports;
@@ -68,6 +69,23 @@ public sealed class MigratorTests : IDisposable
         moved.CopyTo(5_000_000, found);
         Assert.Equal(bytes, found);
         Assert.True(await second.Completed);
+    }
+
+    [RequiresFact("userfault", Timeout = 300_000)]
+    public async Task WhatIsWrittenToMemory_IsSavedAtRounds_WhileTheProgramRuns()
+    {
+        var store = new MemoryBackend(Length);
+        await using var first = await Migrator.SeedAsync(store, Options("a", null));
+        await using var memory = first.Map(new RemoteMemoryOptions { SaveInterval = TimeSpan.FromDays(1) });
+        await using var second = await Migrator.LeechAsync(await ListenAsync(first), new MemoryBackend(Length), Options("b", null) with { Policy = new ManualFinalize(TimeSpan.FromMilliseconds(50)) });
+        memory.CopyFrom(12_345, new byte[] { 1, 2, 3 });
+        byte[] found = new byte[3];
+        await Eventually.HoldsAsync(async () =>
+        {
+            await store.ReadAsync(12_345, found);
+            return found is [1, 2, 3];
+        });
+        Assert.Equal(MigrationRole.Owner, first.Status.Role);
     }
 
     [Fact(Timeout = 300_000)]

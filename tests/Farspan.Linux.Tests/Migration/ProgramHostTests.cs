@@ -34,6 +34,27 @@ public sealed class ProgramHostTests
     }
 
     [RequiresFact("root", "fuse")]
+    public async Task MappedPages_ReachTheBackend_WhileTheProgramGoesOn()
+    {
+        using var directory = new TemporaryDirectory();
+        await using var host = await StartAsync(directory);
+        using (var mapped = MemoryMappedFile.CreateFromFile(host.Path, FileMode.Open))
+        using (var view = mapped.CreateViewAccessor())
+        {
+            view.Write(Place, (byte)42);
+            await host.TellAsync("write-back");
+            Assert.Equal([42], await host.PeekAsync(Place, 1));
+            view.Write(Place, (byte)43);
+            Assert.Equal([42], await host.PeekAsync(Place, 1));
+            await host.TellAsync("write-back");
+            Assert.Equal([43], await host.PeekAsync(Place, 1));
+            await WriteAsync(host, [1]);
+        }
+
+        await host.EndAsync();
+    }
+
+    [RequiresFact("root", "fuse")]
     public async Task Suspended_NobodyGetsThrough_UntilResumed()
     {
         using var directory = new TemporaryDirectory();

@@ -8,7 +8,10 @@ namespace Farspan.Tests.Migration;
 internal sealed class SimulatedSource(SimulatedMigration world) : ISeederHost
 {
     private readonly SimulatedProcess _process = new();
+    private readonly bool _maps = world.Random.Next(2) == 0;
+    private readonly Dictionary<int, byte[]> _kept = [];
     private bool _isWanted;
+    private bool _isWritingBack;
     private int _busy;
 
     public Seeder? Seeder { get; private set; }
@@ -36,6 +39,16 @@ internal sealed class SimulatedSource(SimulatedMigration world) : ISeederHost
         Seeder = null;
     }
 
+    public async ValueTask WriteBackAsync(CancellationToken cancellationToken)
+    {
+        int trouble = world.Random.Next(world.IsCalm ? 1 : 12);
+        if (trouble == 1)
+            throw new InvalidOperationException("The kernel does not write back.");
+        if (trouble == 2)
+            await Task.Delay(Timeout.InfiniteTimeSpan, _process.Bind(world.Clock), cancellationToken);
+        await WriteKeptAsync();
+    }
+
     public async ValueTask SuspendAsync(CancellationToken cancellationToken)
     {
         await Task.Delay(TimeSpan.FromMilliseconds(world.Random.Next(50)), _process.Bind(world.Clock), CancellationToken.None);
@@ -47,6 +60,7 @@ internal sealed class SimulatedSource(SimulatedMigration world) : ISeederHost
         _isWanted = false;
         while (_busy != 0)
             await Task.Delay(TimeSpan.FromMilliseconds(1), _process.Bind(world.Clock), CancellationToken.None);
+        await WriteKeptAsync();
     }
 
     public async ValueTask ResumeAsync(CancellationToken cancellationToken)
@@ -64,6 +78,27 @@ internal sealed class SimulatedSource(SimulatedMigration world) : ISeederHost
         return bytes;
     }
 
+    // What the program wrote into mapped memory, as a kernel does: a chunk at a time, and what is written meanwhile stays to be written.
+    private async Task WriteKeptAsync()
+    {
+        while (_isWritingBack)
+            await Task.Delay(TimeSpan.FromMilliseconds(1), _process.Bind(world.Clock), CancellationToken.None);
+        _isWritingBack = true;
+        try
+        {
+            foreach (var (chunk, bytes) in _kept.ToArray())
+            {
+                await Seeder!.Backend.WriteAsync((long)chunk * SimulatedMigration.ChunkSize, bytes);
+                if (_kept[chunk] == bytes)
+                    _kept.Remove(chunk);
+            }
+        }
+        finally
+        {
+            _isWritingBack = false;
+        }
+    }
+
     private async Task WriteAsync()
     {
         var clock = _process.Bind(world.Clock);
@@ -79,6 +114,7 @@ internal sealed class SimulatedSource(SimulatedMigration world) : ISeederHost
                 if (world.Random.Next(6) == 0)
                 {
                     var flush = world.BeginFlush();
+                    await WriteKeptAsync();
                     await backend.FlushAsync();
                     if (!_process.IsDead)
                         world.EndFlush(flush);
@@ -87,7 +123,10 @@ internal sealed class SimulatedSource(SimulatedMigration world) : ISeederHost
 
                 int chunk = world.Random.Next(SimulatedMigration.ChunkCount);
                 byte[] bytes = world.BeginWrite(chunk, isSource: true);
-                await backend.WriteAsync((long)chunk * SimulatedMigration.ChunkSize, bytes);
+                if (_maps)
+                    _kept[chunk] = bytes;
+                else
+                    await backend.WriteAsync((long)chunk * SimulatedMigration.ChunkSize, bytes);
                 if (!_process.IsDead)
                     world.EndWrite(chunk, bytes);
             }
