@@ -5,15 +5,22 @@ namespace Farspan.Figures;
 
 /// <summary>
 /// A simulated line as a process of its own: whoever connects here reaches the server behind it, whatever they speak. All connections share the
-/// line's rate, as they would share a cable. <c>Farspan.Figures relay LINE LISTEN TARGET</c>, ended by a signal.
+/// line's rate, as they would share a cable. <c>Farspan.Figures relay LINE LISTEN TARGET [LISTEN TARGET ...]</c>, ended by a signal.
 /// </summary>
 internal static class LineRelay
 {
     private const int BufferSize = 256 << 10;
 
-    public static async Task RunAsync(LinkOptions line, StreamEndpoint listen, StreamEndpoint target)
+    /// <param name="line">The line.</param>
+    /// <param name="ends">By turns where to listen, and what is reached there.</param>
+    public static Task RunAsync(LinkOptions line, string[] ends)
     {
         var link = new LinkModel(line);
+        return Task.WhenAll(ends.Chunk(2).Select(pair => AcceptAsync(link, StreamEndpoint.Parse(pair[0], 0), StreamEndpoint.Parse(pair[1], 0))));
+    }
+
+    private static async Task AcceptAsync(LinkModel link, StreamEndpoint listen, StreamEndpoint target)
+    {
         using var listener = StreamListener.Bind(listen);
         while (true)
         {

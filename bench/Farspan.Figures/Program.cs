@@ -1,16 +1,16 @@
 using Farspan.Figures;
 using Farspan.Transports;
 
-if (args is ["relay", var line, var listen, var target])
+if (args is ["relay", var line, _, _, ..])
 {
-    await LineRelay.RunAsync(LinkOptions.Parse(line), StreamEndpoint.Parse(listen, 0), StreamEndpoint.Parse(target, 0));
+    await LineRelay.RunAsync(LinkOptions.Parse(line), args[2..]);
     return 0;
 }
 
 // usage: Farspan.Figures FARSPAN PEERS_DIRECTORY OUTPUT [ROUNDS [SECONDS [FIGURE...]]]; bench/run calls it.
 if (args.Length < 3)
 {
-    await Console.Error.WriteLineAsync("usage: bench/run [ROUNDS [SECONDS [nbd|fuse|wire|mount|userfault|migrate|migrate-policy ...]]]");
+    await Console.Error.WriteLineAsync("usage: bench/run [ROUNDS [SECONDS [nbd|fuse|wire|mount|userfault|migrate|migrate-many|migrate-policy ...]]]");
     return 2;
 }
 
@@ -39,8 +39,9 @@ try
             "mount" => MountFigure.RunAsync(options),
             "userfault" => UserfaultFigure.RunAsync(options),
             "migrate" => MigrationFigure.RunAsync(options),
+            "migrate-many" => ManyFigure.RunAsync(options),
             "migrate-policy" => PolicyFigure.RunAsync(options),
-            _ => throw new ArgumentException($"'{figure}' is no figure; there are nbd, fuse, wire, mount, userfault, migrate and migrate-policy."),
+            _ => throw new ArgumentException($"'{figure}' is no figure; there are nbd, fuse, wire, mount, userfault, migrate, migrate-many and migrate-policy."),
         });
     }
 

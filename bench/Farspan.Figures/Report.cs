@@ -49,7 +49,8 @@ internal sealed class Report(string title, IReadOnlyList<string> contenders)
 
     private static readonly JsonSerializerOptions JsonOptions = new() { WriteIndented = true };
 
-    private static string Machine()
+    /// <summary>What it ran on, and how busy that was.</summary>
+    public static string Machine()
     {
         string cpu = File.ReadLines("/proc/cpuinfo").FirstOrDefault(l => l.StartsWith("model name", StringComparison.Ordinal))?.Split(':')[1].Trim() ?? "?";
         string load = File.ReadAllText("/proc/loadavg").Split(' ')[0];

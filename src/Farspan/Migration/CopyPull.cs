@@ -1,6 +1,5 @@
 using System.Buffers;
 using Farspan.Backends;
-using Farspan.Mounts.Remotes;
 using Farspan.Waiting;
 
 namespace Farspan.Migration;
@@ -45,12 +44,12 @@ internal sealed class CopyPull : IDisposable
         _comparison = comparison;
         int chunk = copy.Layout.ChunkSize;
         _mostChunks = Math.Max(1, options.LongestRead / chunk);
-        Window = new TransferWindow(options.Clock, chunk, Math.Max(1 << 20, chunk), Math.Max(options.Budget, 2 * chunk));
+        Window = new PullWindow(options.Clock, chunk, Math.Max(1 << 20, chunk), Math.Max(options.Budget, 2 * chunk));
         _source = new CopySource(seeder, rules, Window, options, closing);
         _alarm = options.Clock.CreateTimer(static state => ((WakeUp)state!).Set(), _wake, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
-    public TransferWindow Window { get; }
+    public PullWindow Window { get; }
 
     /// <summary>Bytes that came.</summary>
     public long Received => Volatile.Read(ref _received);

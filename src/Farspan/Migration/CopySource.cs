@@ -1,10 +1,9 @@
 using Farspan.Backends;
-using Farspan.Mounts.Remotes;
 
 namespace Farspan.Migration;
 
 /// <summary>Where the bytes of a region come from: its seeder, and after the hand-over what stands behind the region, if the seeder does not answer. Thread-safe.</summary>
-internal sealed class CopySource(ISeeder seeder, CopyRules rules, TransferWindow window, LeecherOptions options, CancellationToken closing)
+internal sealed class CopySource(ISeeder seeder, CopyRules rules, PullWindow window, LeecherOptions options, CancellationToken closing)
 {
     private long _seederRestsUntil;
 
