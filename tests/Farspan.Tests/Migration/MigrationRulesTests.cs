@@ -16,6 +16,11 @@ public sealed class MigrationRulesTests(ITestOutputHelper output)
     private static readonly ModelLimits ThereAndBack = new(Faults: 1, Moves: 2, Writes: 1, Notes: 1, Rounds: 0);
     private static readonly ModelLimits Repeated = new(Faults: 0, Moves: 2, Writes: 1, Notes: 2, Rounds: 0);
 
+    private static readonly ModelLimits WithStore = new(Faults: 1, Moves: 1, Writes: 2, Notes: 1, Rounds: 0, HasStore: true);
+    private static readonly ModelLimits AfterALoss = new(Faults: 1, Moves: 2, Writes: 1, Notes: 1, Rounds: 0, HasStore: true);
+
+    public static TheoryData<string> StoreMutants { get; } = [.. ModelStoreMutants.All.Select(mutant => mutant.Name)];
+
     public static TheoryData<string> Mutants { get; } = [.. ModelMutants.All.Select(mutant => mutant.Name)];
 
     [Fact(Timeout = 120_000)]
@@ -27,6 +32,16 @@ public sealed class MigrationRulesTests(ITestOutputHelper output)
     [Fact(Timeout = 120_000)]
     public Task TwoMovesWithRepeatedMessages_KeepEveryPromiseInEveryWorld() => Explore(Repeated);
 
+    [Fact(Timeout = 120_000)]
+    public Task AStoreBehindTheRegion_KeepsEveryPromiseInEveryWorld() => Explore(WithStore);
+
+    [Fact(Timeout = 120_000)]
+    public Task AHostThatIsLost_AndAnotherMove_KeepEveryPromiseInEveryWorld() => Explore(AfterALoss);
+
+    [Fact(Timeout = 3_600_000)]
+    public Task ManyFaultsAroundAStore_KeepEveryPromise()
+        => LongRun.IsAskedFor ? Explore(new(Faults: 2, Moves: 2, Writes: 2, Notes: 1, Rounds: 0, HasStore: true, Worlds: 40_000_000)) : Task.CompletedTask;
+
     [Fact(Timeout = 3_600_000)]
     public Task ManyFaults_KeepEveryPromise()
         => LongRun.IsAskedFor ? Explore(new(Faults: 2, Moves: 2, Writes: 2, Notes: 2, Rounds: 1, Worlds: 40_000_000)) : Task.CompletedTask;
@@ -37,6 +52,17 @@ public sealed class MigrationRulesTests(ITestOutputHelper output)
     {
         var rules = ModelMutants.All.Single(mutant => mutant.Name == name).Rules;
         string? failure = new[] { Few, ThereAndBack, Repeated, Usual }.Select(limits => new Explorer(rules, limits).Run()).FirstOrDefault(found => found is not null);
+        output.WriteLine(failure ?? "nothing");
+        Assert.NotNull(failure);
+        return Task.CompletedTask;
+    }
+
+    [Theory(Timeout = 120_000)]
+    [MemberData(nameof(StoreMutants))]
+    public Task ABrokenRuleOfTheStore_IsCaught(string name)
+    {
+        var rules = ModelStoreMutants.All.Single(mutant => mutant.Name == name).Rules;
+        string? failure = new[] { WithStore, AfterALoss }.Select(limits => new Explorer(rules, limits).Run()).FirstOrDefault(found => found is not null);
         output.WriteLine(failure ?? "nothing");
         Assert.NotNull(failure);
         return Task.CompletedTask;

@@ -3,6 +3,7 @@ using Farspan.Chunks;
 using Farspan.Migration;
 using Farspan.TestKit.Simulation;
 using Farspan.TestKit.Time;
+using Farspan.Tests.Stages;
 using Xunit;
 
 namespace Farspan.Tests.Migration;
@@ -122,6 +123,18 @@ public sealed class SeederTests
         Assert.True(world.Host.IsRunning);
         Assert.False(await seeder.ReadAsync(session, 0, new byte[1]));
         await seeder.Backend.WriteAsync(0, new byte[1]);
+    });
+
+    [Fact(Timeout = 120_000)]
+    public Task ARead_DuringWhichTheRegionIsTakenBackByForce_IsRefused() => RunAsync(async world =>
+    {
+        var store = new HookedBackend(1 << 16);
+        var seeder = await Seeder.OpenAsync(world.Disk.Open(), store, world.Host, new SeederOptions { ChunkSize = 4096, Clock = world.Clock });
+        var session = await world.TrackAsync(seeder);
+        Assert.Equal(SeederAnswer.Yours, (await seeder.AskAsync(session with { Call = SeederCall.Finalize })).Answer);
+        Assert.True(await seeder.ReadAsync(session, 0, new byte[1]));
+        store.Reading = async () => Assert.True(await seeder.TakeBackByForceAsync());
+        Assert.False(await seeder.ReadAsync(session, 0, new byte[1]));
     });
 
     [Fact(Timeout = 120_000)]

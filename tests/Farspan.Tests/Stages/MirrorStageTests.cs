@@ -80,6 +80,25 @@ public sealed class MirrorStageTests
     }
 
     [Fact(Timeout = 60_000)]
+    public async Task AFlush_EndsWithOneOfTheSecondStore()
+    {
+        bool isWritten = false, isFlushed = false;
+        var mirror = new HookedBackend(Length) { Writing = () => isWritten = true };
+        mirror.Flushing = () =>
+        {
+            isFlushed = isWritten;
+            return default;
+        };
+        await using var stage = Open(new MemoryBackend(Length));
+        stage.Begin(mirror, isSame: true);
+        await Eventually.HoldsAsync(() => stage.IsInLine);
+        await stage.WriteAsync(0, new byte[] { 1 });
+        await stage.FlushAsync();
+        Assert.True(isFlushed);
+        await mirror.DisposeAsync();
+    }
+
+    [Fact(Timeout = 60_000)]
     public async Task WhatIsFoundToDiffer_IsDurableHereBeforeItGoesToTheSecondStore()
     {
         var store = new HookedBackend(Length);

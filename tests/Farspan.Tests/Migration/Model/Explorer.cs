@@ -32,7 +32,7 @@ internal sealed class Explorer
     public string? Run()
     {
         _from = -1;
-        Find(ModelStep.None, new(0, "owns the region"), ModelWorld.Begin());
+        Find(ModelStep.None, new(0, "owns the region"), ModelWorld.Begin(_limits.HasStore));
         while (_failure is null && _next.TryDequeue(out var next))
         {
             _from = next.Number;
@@ -40,7 +40,8 @@ internal sealed class Explorer
         }
 
         return _failure ?? Stuck(
-                "nobody can go on", ModelStep.Fault | ModelStep.Force | ModelStep.Choice, facts => facts.CanWork, static facts => !facts.IsForced)
+                "nobody can go on", ModelStep.Fault | ModelStep.Force | ModelStep.Choice, facts => facts.CanWork, static facts => facts is { IsForced: false, HasLost: false })
+            ?? Stuck("nobody can go on after a loss", ModelStep.Fault | ModelStep.Choice, static facts => facts.IsSettled, static facts => facts is { IsForced: false, HasLost: true })
             ?? Stuck(
                 "the first host cannot go on without the second", ModelStep.Fault | ModelStep.Choice, static facts => facts.FirstRuns,
                 static facts => facts.FirstCanBeMade, ModelStep.First)
@@ -128,18 +129,30 @@ internal sealed class Explorer
         return $"{failure} after: {string.Join("; ", steps)}";
     }
 
-    private readonly record struct Facts(bool CanWork, bool IsForced, bool FirstRuns, bool SecondRuns, bool FirstCanBeMade, bool SecondCanBeMade)
+    private readonly record struct Facts(
+        bool CanWork, bool IsSettled, bool IsForced, bool HasLost, bool FirstRuns, bool SecondRuns, bool FirstCanBeMade, bool SecondCanBeMade)
     {
         public static Facts Of(ModelWorld world) => new(
-            Array.Exists(world.Hosts, host => host is { IsRunning: true, Kind: ModelKind.Valid } && host.Disk.Region == world.Main),
-            world.Forced != 0, world.Hosts[0].IsRunning, world.Hosts[1].IsRunning, CanBeMade(world, 0), CanBeMade(world, 1));
+            CanWorkAt(world, 0) || CanWorkAt(world, 1), IsSettledAt(world, 0) || IsSettledAt(world, 1), world.Forced != 0, world.HasLost,
+            world.Hosts[0].IsRunning, world.Hosts[1].IsRunning, CanBeMade(world, 0), CanBeMade(world, 1));
 
-        // The operator forces once in a model. Whoever lets go was told that the other one has everything.
+        private static bool CanWorkAt(ModelWorld world, int host)
+        {
+            ref readonly var at = ref world.Hosts[host];
+            return at is { IsRunning: true, Kind: ModelKind.Valid } && at.Disk.Region == world.Main
+                && (!world.Store.Exists || at.Mirror.Line == ModelLine.IsInLine);
+        }
+
+        private static bool IsSettledAt(ModelWorld world, int host)
+            => CanWorkAt(world, host) && world.Hosts[host].Disk.Role == RegionRole.Owner && world.Hosts[host].Disk.Token == Guid.Empty;
+
+        // The operator forces once in a model, and not over a store. Whoever lets go was told that the other one has everything.
         private static bool CanBeMade(ModelWorld world, int host) => world.Hosts[host].Disk.Role switch
         {
             RegionRole.Receiving => true,
-            RegionRole.Owner => world.Forced == 0 || world.Hosts[host].Seeder.Work is not (SeederWork.Suspending or SeederWork.Flushing or SeederWork.Committing),
-            RegionRole.HandedOver => world.Forced == 0 && world.Hosts[host].Seeder.Work != SeederWork.Releasing,
+            RegionRole.Owner => (world.Forced == 0 && !world.Store.Exists)
+                || world.Hosts[host].Seeder.Work is not (SeederWork.Suspending or SeederWork.Flushing or SeederWork.Committing),
+            RegionRole.HandedOver => world is { Forced: 0, Store.Exists: false } && world.Hosts[host].Seeder.Work != SeederWork.Releasing,
             _ => false,
         };
     }

@@ -28,12 +28,15 @@ internal static class ModelDelivery
         var step = rules.Begin(at.Leecher, ModelWorld.Name(world.Moves));
         if (step.Copy == CopyChange.AllUnproven && at.Kind != ModelKind.None)
             at.Kind = at.DurableKind = ModelKind.Unproven;
+        at.Mirror.Reset();
         Change(world, host, step.State);
     }
 
     private static void Ask(RuleSet rules, ModelWorld world, ModelNote note)
     {
         ref var at = ref world.Hosts[1 - note.Leecher];
+        if (!at.IsSeeder)
+            return;
         long session = at.Seeder.Session;
         var step = rules.Answer(at.Seeder, note.Request);
         at.Seeder = step.State;

@@ -26,6 +26,14 @@ internal struct ModelHost
     public bool IsRecorded;
     public bool IsInRound;
 
+    /// <summary>Whether requests of leechers are answered; else the host has nothing, or a leecher brings, or brought, it the region.</summary>
+    public bool IsSeeder;
+
+    /// <summary>Whether the host that was here before was lost for good, with its disk; this one was empty.</summary>
+    public bool IsReplaced;
+
+    public ModelMirror Mirror;
+
     public readonly bool IsIdle => Seeder.Work == SeederWork.None && Leecher.Work == LeecherWork.None;
 
     public void Start(RuleSet rules)
@@ -34,11 +42,13 @@ internal struct ModelHost
         Seeder = rules.StartSeeder(Disk, Seeder.LastSession);
         Leecher = LeecherRules.Start(Disk, Leecher.Generation + 1);
         IsRunning = Seeder.MayRun && Leecher.MayRun;
+        IsSeeder = Disk.Role is RegionRole.HandedOver or RegionRole.Released || (Disk.Role == RegionRole.Owner && Disk.Token == Guid.Empty);
     }
 
     public void Crash()
     {
-        IsUp = IsRunning = IsRecorded = IsInRound = false;
+        IsUp = IsRunning = IsRecorded = IsInRound = IsSeeder = false;
+        Mirror.Reset();
         Seeder = new SeederState(default, LastSession: Seeder.LastSession);
         Leecher = new LeecherState(default, Generation: Leecher.Generation);
         Value = DurableValue;

@@ -12,7 +12,7 @@ internal static class ModelJudge
         ref readonly var second = ref world.Hosts[1];
         if (first.IsRunning && second.IsRunning && first.Disk.Region == second.Disk.Region)
             return "two applications run";
-        return Judge(world, 0) ?? Judge(world, 1) ?? JudgeLoss(world);
+        return Judge(world, 0) ?? Judge(world, 1) ?? (world.Store.Exists ? JudgeStore(world) : null) ?? JudgeLoss(world);
     }
 
     private static string? Judge(ModelWorld world, int host)
@@ -46,9 +46,33 @@ internal static class ModelJudge
 
         if (owner >= 0 && before >= 0 && world.Hosts[before].Disk.Epoch > world.Hosts[owner].Disk.Epoch)
             return "the owner's record is older than another";
+        if (world.HasLost)
+            return null;
         int keeper = owner >= 0 && world.Hosts[owner].DurableKind == ModelKind.Valid ? owner : before;
-        if (keeper < 0 || world.Hosts[keeper].DurableKind != ModelKind.Valid || world.Hosts[keeper].DurableValue != world.Flushed)
+        if (keeper < 0 || world.Hosts[keeper].DurableKind != ModelKind.Valid || !HasWhatWasFlushed(world, world.Hosts[keeper].DurableValue))
             return "what was flushed is lost";
         return null;
     }
+
+    // Whatever is lost now for good, the store has what was flushed; and it does not matter from where comes what an owner has not.
+    private static string? JudgeStore(ModelWorld world)
+    {
+        if (!HasWhatWasFlushed(world, world.Store.Value))
+            return $"the store has {world.Store.Value} where {world.Flushed} was flushed";
+        for (int i = 0; i < 2; i++)
+        {
+            ref readonly var owner = ref world.Hosts[i];
+            ref readonly var other = ref world.Hosts[1 - i];
+            if (owner.Disk.Role == RegionRole.Receiving && owner.DurableKind != ModelKind.Valid && other.Disk.Role == RegionRole.HandedOver
+                && other.Disk.Region == owner.Disk.Region && owner.Disk.Region == world.Main && other.DurableValue != world.Store.Value)
+            {
+                return $"a restart of {i} would find {world.Store.Value} in the store and {other.DurableValue} at the seeder";
+            }
+        }
+
+        return null;
+    }
+
+    // Later values have higher numbers. With a store a flush that was cut short may have made more durable than was said.
+    private static bool HasWhatWasFlushed(ModelWorld world, byte value) => world.Store.Exists ? value >= world.Flushed : value == world.Flushed;
 }

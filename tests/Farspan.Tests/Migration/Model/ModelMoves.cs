@@ -3,7 +3,7 @@ using Farspan.Migration;
 namespace Farspan.Tests.Migration.Model;
 
 /// <summary>All that can happen next in a world.</summary>
-internal sealed class ModelMoves(RuleSet rules, ModelLimits limits, Action<ModelStep, ModelEvent, ModelWorld> found)
+internal sealed partial class ModelMoves(RuleSet rules, ModelLimits limits, Action<ModelStep, ModelEvent, ModelWorld> found)
 {
     private static readonly SeederCall[] Calls =
         [SeederCall.Track, SeederCall.Round, SeederCall.Read, SeederCall.Finalize, SeederCall.Close, SeederCall.GiveUp];
@@ -27,9 +27,14 @@ internal sealed class ModelMoves(RuleSet rules, ModelLimits limits, Action<Model
             Application(world, host, own);
             Seeder(world, host, own);
             Leecher(world, host, own);
+            if (world.Store.Exists)
+                Store(world, host, own);
             if (world.Faults < limits.Faults)
                 Crash(world, host);
         }
+
+        if (world.Store.Exists)
+            Losses(world);
 
         for (int i = 0; i < world.Notes.Length; i++)
             Note(world, i);
@@ -53,10 +58,11 @@ internal sealed class ModelMoves(RuleSet rules, ModelLimits limits, Action<Model
                 at.Value = next.Truth = ++next.LastValue;
                 at.Kind = ModelKind.Valid;
                 at.IsRecorded |= at.Seeder.Session != 0;
+                at.Mirror.IsMarked = next.Store.Exists;
             }, host);
         }
 
-        if (at.Kind == ModelKind.Valid && (at.DurableValue != at.Value || at.DurableKind != ModelKind.Valid))
+        if (!world.Store.Exists && at.Kind == ModelKind.Valid && (at.DurableValue != at.Value || at.DurableKind != ModelKind.Valid))
             Next(world, own | ModelStep.Choice, new(host, "flushes"), static (next, host) => Flush(next, host), host);
     }
 
@@ -66,7 +72,8 @@ internal sealed class ModelMoves(RuleSet rules, ModelLimits limits, Action<Model
         var work = at.Seeder.Work;
         if (work != SeederWork.None)
         {
-            Next(world, own, new(host, "has done", SeederNames[(int)work]), (next, host) => EndSeeder(next, host, succeeded: true, isKept: true), host);
+            if (IsCarried(world, at))
+                Next(world, own, new(host, "has done", SeederNames[(int)work]), (next, host) => EndSeeder(next, host, succeeded: true, isKept: true), host);
             if (world.Faults < limits.Faults && work != SeederWork.Resuming)
             {
                 Fail(world, new(host, "failed", SeederNames[(int)work]), (next, host) => EndSeeder(next, host, succeeded: false, isKept: false), host);
@@ -79,7 +86,7 @@ internal sealed class ModelMoves(RuleSet rules, ModelLimits limits, Action<Model
 
         if (at.Seeder.Session != 0)
             Seeding(world, own | ModelStep.Choice, new(host, "misses its leecher"), state => rules.Expire(state), host);
-        if (at.IsIdle && world.Forced == 0 && at.Seeder.Record.Role is RegionRole.HandedOver or RegionRole.Released)
+        if (at.IsIdle && at.IsSeeder && !world.Store.Exists && world.Forced == 0 && at.Seeder.Record.Role is RegionRole.HandedOver or RegionRole.Released)
         {
             var next = world.Copy();
             next.Forced = 1;
@@ -102,17 +109,21 @@ internal sealed class ModelMoves(RuleSet rules, ModelLimits limits, Action<Model
             }
         }
 
-        if (at.IsIdle && world.Moves < limits.Moves && at.Leecher.Record.Role is RegionRole.None or RegionRole.Released)
+        if (at.IsIdle && world.Moves < limits.Moves && rules.MayBegin(at.Leecher.Record.Role))
         {
             var next = world.Copy();
             next.Moves++;
             Next(next, own | ModelStep.Choice, new(host, "begins"), (next, host) => ModelDelivery.Begin(rules, next, host), host);
         }
 
+        if (at.IsIdle && !at.IsSeeder && rules.MaySeed(at.Leecher.Record) && at.Mirror.Flush == ModelFlush.None)
+            Next(world, own, new(host, "seeds"), (next, host) => Seed(next, host), host);
         if (at.Leecher.Record.Role == RegionRole.Following)
             Leeching(world, own | ModelStep.Choice, new(host, "gives up"), state => rules.GiveUp(state), host);
         if (at.Leecher.Record.Role == RegionRole.Receiving && at.Kind == ModelKind.Valid)
             Leeching(world, own, new(host, "has all"), state => rules.Settle(state), host);
+        if (at.Seeder.Work == SeederWork.None && rules.ForgetSeeder(at.Leecher) != at.Leecher)
+            Leeching(world, own | ModelStep.Force, new(host, "forgets its seeder"), state => rules.ForgetSeeder(state), host);
         if (world.Notes.Length >= limits.Notes)
             return;
         foreach (var call in Calls)
@@ -173,8 +184,8 @@ internal sealed class ModelMoves(RuleSet rules, ModelLimits limits, Action<Model
             next.Keep(host, at.Seeder.Next);
         if (succeeded && work == SeederWork.Suspending)
             at.IsRunning = false;
-        if (succeeded && work == SeederWork.Flushing)
-            Flush(next, host);
+        if (work == SeederWork.Flushing)
+            EndFlush(next, host, succeeded);
         if (succeeded && work == SeederWork.Resuming)
             at.IsRunning = true;
         if (succeeded && work == SeederWork.Releasing)
@@ -192,7 +203,7 @@ internal sealed class ModelMoves(RuleSet rules, ModelLimits limits, Action<Model
         if (succeeded && work == LeecherWork.Flushing)
             Flush(next, host);
         if (succeeded && work == LeecherWork.Resuming)
-            at.IsRunning = true;
+            at.IsRunning = at.Mirror.IsNew = true;
         at.Leecher = rules.CompleteLeecher(at.Leecher, succeeded);
         at.Seeder = at.Seeder with { Record = at.Leecher.Record };
     }
@@ -204,7 +215,7 @@ internal sealed class ModelMoves(RuleSet rules, ModelLimits limits, Action<Model
             return;
         at.DurableValue = at.Value;
         at.DurableKind = ModelKind.Valid;
-        if (at.Disk.Region == next.Main)
+        if (at.Disk.Region == next.Main && !next.Store.Exists)
             next.Flushed = next.Truth;
     }
 
@@ -216,7 +227,17 @@ internal sealed class ModelMoves(RuleSet rules, ModelLimits limits, Action<Model
         bool isOwner = at.Disk.MayWrite && at.Disk.Region == next.Main;
         at.Crash();
         if (isOwner)
-            next.Truth = next.Flushed;
+            next.Truth = !next.Store.Exists ? next.Flushed : at.DurableKind == ModelKind.Valid ? at.DurableValue : next.Store.Value;
+    }
+
+    // What served the region as a leecher's is ended, and something new serves it.
+    private void Seed(ModelWorld next, byte host)
+    {
+        ref var at = ref next.Hosts[host];
+        at.IsSeeder = true;
+        at.Seeder = rules.StartSeeder(at.Disk, at.Seeder.LastSession);
+        at.Mirror.Reset();
+        at.Mirror.IsNew = !rules.Store.ComparesToSeed;
     }
 
     private void Seeding(ModelWorld world, ModelStep step, ModelEvent what, Func<SeederState, SeederState> change, byte host)

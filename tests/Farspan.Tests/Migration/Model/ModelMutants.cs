@@ -168,6 +168,24 @@ internal static class ModelMutants
             Ask = (state, call) => LeecherRules.Ask(
                 call == SeederCall.Close && state.Record.Role == RegionRole.Receiving ? state with { Record = state.Record with { Role = RegionRole.Owner } } : state, call),
         }),
+        ("an operator's word that the seeder is lost makes who follows the owner", new RuleSet
+        {
+            ForgetSeeder = state => state is { Work: LeecherWork.None, Record.Role: RegionRole.Following }
+                ? state with { Work = LeecherWork.Accepting, Next = new RegionRecord(RegionRole.Receiving, ModelWorld.Name(1), 2, state.Record.Token) }
+                : LeecherRules.ForgetSeeder(state),
+        }),
+        ("a move whose seeder is lost ends before all is here", new RuleSet
+        {
+            ForgetSeeder = state => state is { Work: LeecherWork.None, Record.Role: RegionRole.Receiving }
+                ? state with { Work = LeecherWork.Closing, Next = state.Record with { Role = RegionRole.Owner, Token = Guid.Empty } }
+                : LeecherRules.ForgetSeeder(state),
+        }),
+        ("a host fetches back what it handed over, before it has let go", new RuleSet
+        {
+            Begin = (state, token) => LeecherRules.Begin(
+                state.Record.Role == RegionRole.HandedOver ? state with { Record = state.Record with { Role = RegionRole.Released } } : state, token),
+            MayBegin = static role => role is RegionRole.None or RegionRole.Released or RegionRole.HandedOver,
+        }),
         ("bytes that come go over what the application wrote", new RuleSet { KeepsOwnWrites = false }),
     ];
 }

@@ -20,9 +20,16 @@ internal sealed class ModelWorld
     public byte Moves;
     public byte Forced;
 
-    public static ModelWorld Begin()
+    public ModelStore Store;
+
+    public bool HasLost => Hosts[0].IsReplaced || Hosts[1].IsReplaced;
+
+    public static ModelWorld Begin(bool hasStore)
     {
-        var world = new ModelWorld { Truth = 1, Flushed = 1, LastValue = 1 };
+        var world = new ModelWorld
+        {
+            Truth = 1, Flushed = 1, LastValue = 1, Store = new ModelStore { Exists = hasStore, Value = 1, Holder = ModelStore.Nobody },
+        };
         world.Hosts[0] = new ModelHost
         {
             Disk = RegionRecord.Begin(world.Main), Value = 1, DurableValue = 1, Kind = ModelKind.Valid, DurableKind = ModelKind.Valid,
@@ -45,7 +52,7 @@ internal sealed class ModelWorld
     public ModelWorld Copy() => new()
     {
         Hosts = [Hosts[0], Hosts[1]], Notes = Notes, Main = Main, Truth = Truth, Flushed = Flushed, LastValue = LastValue, Faults = Faults, Moves = Moves,
-        Forced = Forced,
+        Forced = Forced, Store = Store,
     };
 
     /// <summary>Keeps a record; one of a region that is new makes that the one that counts.</summary>
@@ -130,7 +137,14 @@ internal sealed class ModelWorld
             key.Add((int)host.DurableKind, 2);
             key.Add(host.IsRecorded);
             key.Add(host.IsInRound);
+            key.Add(host.IsSeeder);
+            if (!Store.Exists)
+                continue;
+            key.Add(host.IsReplaced);
+            host.Mirror.Add(ref key);
         }
+
+        Store.Add(ref key);
 
         key.Add(Truth, 3);
         key.Add(Flushed, 3);
@@ -203,6 +217,7 @@ internal sealed class ModelWorld
     private void RenameRegions()
     {
         Main = Name(1);
+        Store.Key = Renamed(Store.Key);
         foreach (ref var host in Hosts.AsSpan())
         {
             host.Disk = Renamed(host.Disk);

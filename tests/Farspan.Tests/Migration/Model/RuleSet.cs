@@ -29,6 +29,8 @@ internal sealed record RuleSet
 
     public Func<LeecherState, LeecherState> Settle { get; init; } = LeecherRules.Settle;
 
+    public Func<LeecherState, LeecherState> ForgetSeeder { get; init; } = LeecherRules.ForgetSeeder;
+
     public Func<LeecherState, LeecherState> GiveUp { get; init; } = LeecherRules.GiveUp;
 
     /// <summary>Whether the list of a round goes with the reply to Finalize where the leecher may not have got it.</summary>
@@ -42,4 +44,12 @@ internal sealed record RuleSet
 
     /// <summary>Whether bytes that come never go over what the application has written.</summary>
     public bool KeepsOwnWrites { get; init; } = true;
+
+    /// <summary>Whether a host whose move here has ended may be asked for the region.</summary>
+    public Func<RegionRecord, bool> MaySeed { get; init; } = static record => record.Role == RegionRole.Owner && record.Token == Guid.Empty;
+
+    /// <summary>Which roles may begin to follow.</summary>
+    public Func<RegionRole, bool> MayBegin { get; init; } = static role => role is RegionRole.None or RegionRole.Released;
+
+    public StoreRules Store { get; init; } = new();
 }
