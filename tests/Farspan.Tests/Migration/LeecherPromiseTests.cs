@@ -19,7 +19,7 @@ public sealed class LeecherPromiseTests
     public Task TheProgramBegins_OnceItIsKeptThatTheRegionIsHere() => RunAsync(async world =>
     {
         RegionRecord? kept = null;
-        var host = new WatchedHost(async () => kept = await RegionRecordFile.ReadAsync(world.TargetFiles));
+        var host = new WatchedHost(async () => kept ??= await RegionRecordFile.ReadAsync(world.TargetFiles));
         await using var leecher = await Leecher.OpenAsync(
             world.TargetFiles, world.Local, world.Seeder, host, world.Options with { Policy = new FixedFinalize(TimeSpan.Zero) });
         Assert.True(await leecher.Completed);
@@ -39,12 +39,11 @@ public sealed class LeecherPromiseTests
         await leecher.Backend.WriteAsync(3 * ChunkSize, bytes.AsMemory(3 * ChunkSize, ChunkSize));
         local.Flushing = static () => throw new BackendException(BackendError.InputOutput, "The disk fails.");
         await Assert.ThrowsAsync<BackendException>(() => leecher.Backend.FlushAsync().AsTask());
-        Assert.DoesNotContain(HereLog.Name, await world.TargetFiles.ListAsync());
+        Assert.Empty(await LoggedAsync(world, leecher));
 
         local.Flushing = null;
         await leecher.Backend.FlushAsync();
-        await using (var log = new HereLog(world.TargetFiles, new ChunkLayout(Length, ChunkSize)))
-            Assert.Contains(new ChangedRun(3, 1), await log.ReadAsync(leecher.Record.Token));
+        Assert.Equal([new ChangedRun(3, 1)], await LoggedAsync(world, leecher));
         seeder.Release();
         Assert.True(await leecher.Completed);
         Assert.DoesNotContain(HereLog.Name, await world.TargetFiles.ListAsync());
@@ -102,7 +101,8 @@ public sealed class LeecherPromiseTests
         };
         await using var leecher = await Leecher.OpenAsync(
             world.TargetFiles, world.Local, seeder, world.Target, world.Options with { Policy = new OncePolicy() });
-        Assert.True(await leecher.Completed);
+        await world.WaitAsync(TimeSpan.FromMinutes(5));
+        Assert.True(leecher.Accepted.IsCompletedSuccessfully);
     });
 
     [Fact(Timeout = 120_000)]
@@ -154,6 +154,12 @@ public sealed class LeecherPromiseTests
         Assert.Equal([7, 8], (await ReadAsync(region.Backend)).AsSpan(5, 2).ToArray());
     });
 
+    private static async Task<IReadOnlyList<ChangedRun>> LoggedAsync(LeecherWorld world, Leecher leecher)
+    {
+        await using var log = new HereLog(world.TargetFiles, new ChunkLayout(Length, ChunkSize));
+        return await log.ReadAsync(leecher.Record.Token);
+    }
+
     private static async Task<byte[]> ReadAsync(IBackend backend)
     {
         byte[] bytes = new byte[Length];
@@ -185,7 +191,7 @@ public sealed class LeecherPromiseTests
         public FinalizeStep Next(in PreCopyProgress progress)
         {
             if (_wasAsked)
-                return FinalizeStep.Watch(TimeSpan.FromSeconds(1));
+                return FinalizeStep.Watch(FinalizeStep.LongestDelay);
             _wasAsked = true;
             return FinalizeStep.Finalize;
         }
