@@ -81,7 +81,7 @@ internal sealed class RegionMount
     public void Refuse(string why) => _face!.Refuse(why);
 
     /// <summary>Unmounts it; nothing is mounted any more.</summary>
-    /// <param name="mayFail">Whether that a last flush fails is of no interest, since the region is not this host's.</param>
+    /// <param name="mayFail">Whether the region is not this host's: that a last flush fails is of no interest then, and who still uses the file is cut off at once.</param>
     /// <exception cref="IOException">What programs wrote could not be flushed.</exception>
     public async Task EndAsync(Func<bool> mayFail)
     {
@@ -89,15 +89,15 @@ internal sealed class RegionMount
         if (_mount is not { } mount)
             return;
         _mount = null;
-        try
+        if (mayFail())
         {
-            await mount.DisposeAsync();
-            await mount.Completion;
+            // A program that was stopped for the hand-over, and still has the file open, must not keep this process.
+            await mount.CutOffAsync();
+            return;
         }
-        catch (IOException error) when (mayFail())
-        {
-            _logger.LogInformation("{Message}", error.Message);
-        }
+
+        await mount.DisposeAsync();
+        await mount.Completion;
     }
 
     /// <summary>Unmounts it after a failure, and lets nobody go on who waits for it.</summary>

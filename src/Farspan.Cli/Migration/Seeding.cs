@@ -81,8 +81,6 @@ internal sealed class Seeding : IAsyncDisposable
         await StopAsync();
         if (!_seeder!.Record.MayWrite)
             await DepartAsync();
-
-        // A program that was stopped for the hand-over is cut off from what it cannot use any more.
         await _mount.EndAsync(mayFail: () => !_seeder.Record.MayWrite);
         if (isReleased)
             return null;

@@ -5,6 +5,34 @@ namespace Farspan.Linux.Fuse;
 /// <content>How a mount ends, by whomever; every wait is bounded.</content>
 public sealed partial class FuseMount
 {
+    private static readonly TimeSpan s_farewell = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>
+    /// Unmounts, and cuts off at once who still uses the file: there is nothing in it for them any more. Waits for the end; what fails on the way is not told, as nothing is
+    /// left that it could be the loss of.
+    /// </summary>
+    internal async Task CutOffAsync()
+    {
+        bool isFree = false;
+        await _unmounting.WaitAsync();
+        try
+        {
+            isFree = _session.ReadersEnded.IsCompleted || await TryUnmountAsync(isLazy: false) || !await TryUnmountAsync(isLazy: true);
+        }
+        catch (MountException error)
+        {
+            LogMessages.NotCleanedUp(_options.Logger, MountPoint, error.Message);
+        }
+        finally
+        {
+            _unmounting.Release();
+        }
+
+        await WaitForReadersAsync(isFree ? _options.CloseTimeout : s_farewell);
+        Volatile.Write(ref _isReported, 1);
+        await ((Task)Completion).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+    }
+
     private async Task RunAsync()
     {
         await _session.ReadersEnded;

@@ -141,6 +141,24 @@ public sealed class SeedTests
         Assert.Contains("the leecher gave up", seed.Output, StringComparison.Ordinal);
     }
 
+    [RequiresFact("fuse", "root", "setsid", "sleep")]
+    public async Task ProgramThatStaysStopped_WithTheFileOpen_DoesNotKeepWhatHasMoved()
+    {
+        using var directory = new TemporaryDirectory();
+        await using var mounts = new MountsUnder(directory.Path);
+        await WriteRandomAsync(directory["disk"], 100_000);
+        await using var program = PeerProcess.Start("setsid", ["sh", "-c", $"until [ -f {directory["target"]} ]; do sleep 0.01; done; exec 3<> {directory["target"]}; echo open; sleep 600"]);
+        await using var seed = await StartAsync(directory, "--program-group", $"{program.Id}");
+        await program.WaitUntilAsync(peer => peer.Output.Contains("open", StringComparison.Ordinal));
+        await using var leecher = await TestLeecher.ConnectAsync(UriOf(seed));
+        await leecher.TrackAsync();
+        await leecher.FinalizeAsync();
+        await leecher.CloseAsync();
+        await seed.WaitForExitAsync(s_patience / 2);
+        Assert.True(seed.ExitCode == 0, seed.Report);
+        Assert.False(program.HasExited);
+    }
+
     [RequiresFact("fuse", "root")]
     public async Task LeecherThatGivesUpAfterTheHandOver_GivesTheRegionBack_AndByForceItIsTaken()
     {
