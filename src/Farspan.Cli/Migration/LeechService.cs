@@ -124,7 +124,7 @@ internal sealed class LeechService(LeechSettings settings, MoveOutput output, IL
             isHere = await FollowAsync(ending);
         if (!isHere || _seeding is null)
             return await EndAsync();
-        var seeder = await _moved.SeedAsync(_mount.Host, new SeederOptions { ChunkSize = description.ChunkSize, StepTimeout = settings.StepTimeout, Behind = behind });
+        var seeder = await _moved.SeedAsync(_mount.Host, new SeederOptions { ChunkSize = description.ChunkSize, StepTimeout = settings.StepTimeout, Behind = behind }, ending);
         var insisting = insist();
         _seeding.Begin(seeder);
         output.Write(_seeding.Happened("seeding") with { Uris = _seeding.Uris });

@@ -18,26 +18,19 @@ internal sealed class SeedService(SeedSettings settings, MoveOutput output, ILog
     public async Task RunAsync(BackendRegistry registry, CancellationToken ending, CancellationToken insisting)
     {
         await using var files = RegionFiles.Open(RegionFiles.DirectoryFor(settings.Backend, settings.State));
-        settings.Check(await RegionRecordFile.ReadAsync(files));
+        var record = await RegionRecordFile.ReadAsync(files);
+        settings.Check(record);
         var hook = settings.Hooks.Create();
         using var listeners = ExportListeners.Bind(settings.Exports.Listen);
         await using var opened = new OpenedStores(registry, settings.Timeout);
         var behind = await opened.OpenBehindAsync(settings.Behind, ending);
-        var store = await registry.OpenAsync(settings.Backend, new BackendOpenOptions { Timeout = settings.Timeout }, ending);
+        var store = await opened.OpenRegionAsync(settings.Backend, ending);
+        if (record.Role == RegionRole.None)
+            await RegionRecordFile.WriteAsync(files, record = RegionRecord.Begin(Guid.NewGuid()));
+        var owned = await opened.LeaseAsync(store, record.Region, ending);
         Seeder seeder = null!;
         var mount = new RegionMount(settings.Target, settings.Fuse, hook, () => seeder.Record, logger);
-        try
-        {
-            if (store.IsReadOnly)
-                throw new CommandException($"{settings.Backend} cannot be written, and a region that moves is one that a program writes; 'farspan serve' serves it for reading");
-            seeder = await Seeder.OpenAsync(files, store, mount.Host, new SeederOptions { ChunkSize = settings.ChunkSize, StepTimeout = settings.StepTimeout, Behind = behind });
-        }
-        catch
-        {
-            await store.DisposeAsync();
-            throw;
-        }
-
+        seeder = await Seeder.OpenAsync(files, owned, mount.Host, new SeederOptions { ChunkSize = settings.ChunkSize, StepTimeout = settings.StepTimeout, Behind = behind });
         string? failure = "it failed";
         try
         {

@@ -137,7 +137,7 @@ public sealed class Migrator : IAsyncDisposable
             throw new InvalidOperationException("The region is listened for already.");
         if (_seeder is null)
         {
-            Volatile.Write(ref _seeder, await _moved!.SeedAsync(_host, SeederOptions()));
+            Volatile.Write(ref _seeder, await _moved!.SeedAsync(_host, SeederOptions(), _closing.Token));
             _watching = WatchAsync(_seeder);
         }
 

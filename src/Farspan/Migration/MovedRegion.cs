@@ -44,15 +44,21 @@ internal sealed class MovedRegion : IAsyncDisposable
     /// <summary>Makes this host a seeder, once <see cref="Leecher.Completed"/> says that all is here. Calls of the program wait for a moment, and go on.</summary>
     /// <param name="host">Stops and starts the program.</param>
     /// <param name="options">How to work.</param>
+    /// <param name="cancellationToken">Gives up waiting for what stands behind the region; nothing has changed then.</param>
     /// <exception cref="InvalidOperationException">Not all is here, or this host is a seeder.</exception>
     /// <exception cref="BackendException">The record cannot be read.</exception>
-    public async ValueTask<Seeder> SeedAsync(ISeederHost host, SeederOptions? options = null)
+    public async ValueTask<Seeder> SeedAsync(ISeederHost host, SeederOptions? options = null, CancellationToken cancellationToken = default)
     {
         if (Seeder is not null || Leecher.Completed is not { IsCompletedSuccessfully: true, Result: true })
             throw new InvalidOperationException("A region is seeded once all of it is here.");
-        using (await _face.LockAsync())
+        options ??= new SeederOptions();
+
+        // Most of it is carried to the store behind while the program goes on, and the rest while it waits: then there is nothing to compare.
+        bool isBehindSame = options.Behind is not null && await TryFlushAsync(cancellationToken);
+        using (await _face.LockAsync(cancellationToken: cancellationToken))
         {
-            Seeder = await Seeder.OpenAsync(_files, new SwitchedBackend(_local), host, options);
+            isBehindSame = isBehindSame && await TryFlushAsync(cancellationToken);
+            Seeder = await Seeder.OpenAsync(_files, new SwitchedBackend(_local), host, options with { IsBehindSame = isBehindSame });
             _current.Backend = Seeder.Backend;
             await Leecher.DisposeAsync();
         }
@@ -68,5 +74,18 @@ internal sealed class MovedRegion : IAsyncDisposable
             await Seeder.DisposeAsync();
         await _face.DisposeAsync();
         await _local.DisposeAsync();
+    }
+
+    private async ValueTask<bool> TryFlushAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await Leecher.Backend.FlushAsync(cancellationToken);
+            return true;
+        }
+        catch (BackendException)
+        {
+            return false;
+        }
     }
 }

@@ -121,12 +121,12 @@ internal sealed partial class Seeder
     }
 
     // A host that was started after it had handed the region over has left what stands behind it alone until now.
-    private async ValueTask BeginMirrorAsync(CancellationToken cancellationToken)
+    private async ValueTask BeginMirrorAsync(bool isSame, CancellationToken cancellationToken)
     {
         if (_mirror is not { HasBegun: false })
             return;
         var behind = _options.Behind!;
-        _mirror.Begin(await behind.OwnAsync(Record.Region, cancellationToken), isSame: false, token => behind.RegainAsync(Record.Region, token));
+        _mirror.Begin(await behind.OwnAsync(Record.Region, cancellationToken), isSame, token => behind.RegainAsync(Record.Region, token));
     }
 
     private async ValueTask StepAsync(SeederWork work)
@@ -146,7 +146,7 @@ internal sealed partial class Seeder
                 await _tracking.FlushAsync(patience.Token);
                 break;
             default:
-                await BeginMirrorAsync(patience.Token);
+                await BeginMirrorAsync(isSame: false, patience.Token);
                 _lock?.Dispose();
                 _lock = null;
                 await _host.ResumeAsync(patience.Token);

@@ -96,7 +96,7 @@ internal sealed partial class Seeder : ISeeder, IAsyncDisposable
 
         // Who has handed the region over leaves the store behind it to the new owner.
         if (record.MayWrite)
-            await seeder.BeginMirrorAsync(CancellationToken.None);
+            await seeder.BeginMirrorAsync(options.IsBehindSame, CancellationToken.None);
         if (!record.MayWrite)
             seeder._lock = await seeder._door.LockAsync();
         return seeder;

@@ -14,6 +14,9 @@ internal sealed record SeederOptions
     /// </summary>
     public StoreBehind? Behind { get; init; }
 
+    /// <summary>Whether that store has what the region has, durably, as the seeder is opened: else it is compared first. False unless told.</summary>
+    public bool IsBehindSame { get; init; }
+
     /// <summary>How long a suspension, a flush and a resumption may take, each. 30 s unless told.</summary>
     public TimeSpan StepTimeout { get; init; } = TimeSpan.FromSeconds(30);
 

@@ -209,6 +209,37 @@ public sealed class SeedTests
         Assert.Contains("is mounted already", await Program(directory).FailsAsync(1, "seed", "memory:1MiB", directory["target"], "--listen", "farspan://127.0.0.1:0"), StringComparison.Ordinal);
     }
 
+    [RequiresFact("fuse", "root", "dd")]
+    public async Task AStoreThatGivesLeases_HasOneOwner_WhoComesBackAtOnce()
+    {
+        using var directory = new TemporaryDirectory();
+        await using var mounts = new MountsUnder(directory.Path);
+        await WriteRandomAsync(directory["disk"], 300_000);
+        string uri = "farspan+unix:///?socket=" + directory["store.sock"];
+        await using var store = Program(directory).Start("serve", $"file:{directory["disk"]}", "--listen", uri);
+        await store.WaitForSocketAsync(directory["store.sock"], s_patience);
+        string[] seed = ["seed", uri, directory["target"], "--state", directory["state"], "--listen", "farspan://127.0.0.1:0"];
+        await using (var first = Program(directory).Start(seed))
+        {
+            await first.WaitUntilAsync(peer => peer.Output.Contains("farspan://", StringComparison.Ordinal), s_patience);
+            string refusal = await Program(directory).FailsAsync(1, "seed", uri, directory["other"], "--state", directory["others"], "--listen", "farspan://127.0.0.1:0");
+            Assert.Contains("Another writer holds the lease", refusal, StringComparison.Ordinal);
+            Assert.False(File.Exists(directory["other"]));
+            await first.SignalAsync("KILL");
+            await first.WaitForExitAsync(s_patience);
+        }
+
+        await using var again = Program(directory).Start(seed);
+        await again.WaitUntilAsync(peer => peer.Output.Contains("farspan://", StringComparison.Ordinal), s_patience);
+        await WriteAsync(directory["target"], 5, 77);
+        await again.SignalAsync("INT");
+        await again.WaitForExitAsync(s_patience);
+        Assert.True(again.ExitCode == 0, again.Report);
+        await store.SignalAsync("INT");
+        await store.WaitForExitAsync(s_patience);
+        Assert.Equal(77, (await File.ReadAllBytesAsync(directory["disk"]))[5]);
+    }
+
     private static FarspanProcess Program(TemporaryDirectory directory) => new(directory);
 
     private static async Task<PeerProcess> StartAsync(TemporaryDirectory directory, params string[] more)

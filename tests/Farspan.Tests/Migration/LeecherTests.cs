@@ -128,7 +128,8 @@ public sealed class LeecherTests
     private static async Task MoveTwiceAsync(int seed, TimeProvider clock)
     {
         var random = new Random(seed);
-        var world = await LeecherWorld.OpenAsync(clock, Length, ChunkSize);
+        await using var behind = random.Next(2) == 0 ? new MemoryBackend(Length) : null;
+        var world = await LeecherWorld.OpenAsync(clock, Length, ChunkSize, behind);
         byte[] model = world.Fill(world.Store);
         IBackend backend = world.Seeder.Backend;
         var host = world.Source;
@@ -137,7 +138,7 @@ public sealed class LeecherTests
         var writing = UseAsync();
         await using var first = await MovedRegion.OpenAsync(world.TargetFiles, world.Local, world.Seeder, world.Target, Options());
         await MoveAsync(first, world.Target);
-        var seeder = await first.SeedAsync(world.Target, new SeederOptions { ChunkSize = ChunkSize, Clock = clock });
+        var seeder = await first.SeedAsync(world.Target, new SeederOptions { ChunkSize = ChunkSize, Clock = clock, Behind = Behind("the second") });
 
         var last = new FreeHost();
         await using var second = await MovedRegion.OpenAsync(
@@ -148,13 +149,21 @@ public sealed class LeecherTests
         await writing;
         Assert.Equal(model, await ReadAsync(second.Backend));
         Assert.Equal(2, moves);
+        if (behind is not null)
+        {
+            await second.Backend.FlushAsync();
+            Assert.Equal(model, await ReadAsync(behind));
+        }
+
         await world.DisposeAsync();
 
         LeecherOptions Options() => new()
         {
             Clock = clock, Policy = new FixedFinalize(TimeSpan.FromMilliseconds(random.Next(3000))), RetryDelay = TimeSpan.FromMilliseconds(50),
-            LongestRead = random.Next(1, 5) * ChunkSize,
+            LongestRead = random.Next(1, 5) * ChunkSize, Behind = Behind("a target"),
         };
+
+        StoreBehind? Behind(string holder) => behind is null ? null : new StoreBehind(behind, holder);
 
         async Task MoveAsync(MovedRegion region, FreeHost next)
         {

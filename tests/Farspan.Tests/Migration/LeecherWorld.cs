@@ -48,11 +48,12 @@ internal sealed class LeecherWorld : IAsyncDisposable
         return new LeecherWorld(clock, length, seeder, store, host);
     }
 
+    // The seeder's store through the seeder: what stands behind it is to know.
     public byte[] Fill(MemoryBackend store)
     {
         byte[] bytes = new byte[store.Length];
         new Random(5).NextBytes(bytes);
-        var write = store.WriteAsync(0, bytes);
+        var write = (store == Store ? Seeder.Backend : store).WriteAsync(0, bytes);
         return write.IsCompletedSuccessfully ? bytes : throw new InvalidOperationException("Memory is written at once.");
     }
 

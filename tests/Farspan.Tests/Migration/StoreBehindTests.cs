@@ -1,7 +1,9 @@
+using System.Runtime.InteropServices;
 using Farspan.Backends;
 using Farspan.Backends.Leases;
 using Farspan.Migration;
 using Farspan.Migration.Finalizing;
+using Farspan.Stages;
 using Farspan.TestKit.Simulation;
 using Farspan.TestKit.Time;
 using FsCheck;
@@ -42,6 +44,33 @@ public sealed class StoreBehindTests
             Assert.Equal(model, await ReadAsync(leecher.Backend));
             Assert.Equal((RegionRole.Owner, Guid.Empty), (leecher.Record.Role, leecher.Record.Token));
             await leecher.DisposeAsync();
+        });
+
+    // To compare all of a region would hold its program's flushes back for long.
+    [Fact]
+    public void ARegionIsSeededOn_WithoutAComparison_AndIsBehindItAllTheSame()
+        => RunSeeds(async (random, clock) =>
+        {
+            await using var behind = new CountedReads(Length);
+            await using var world = await LeecherWorld.OpenAsync(clock, Length, ChunkSize, behind);
+            byte[] model = world.Fill(world.Store);
+            await using var region = await MovedRegion.OpenAsync(
+                world.TargetFiles, world.Local, world.Seeder, world.Target, world.Options with { Policy = new FixedFinalize(TimeSpan.Zero), Behind = new StoreBehind(behind, "the target") });
+            Assert.True(await region.Leecher.Completed);
+            await WriteAsync(model.AsMemory(random.Next(Length - 100), 100));
+            long reads = behind.Reads;
+            await region.SeedAsync(world.Target, new SeederOptions { ChunkSize = ChunkSize, Clock = clock, Behind = new StoreBehind(behind, "the target") });
+            await WriteAsync(model.AsMemory(random.Next(Length - 100), 100));
+            await region.Backend.FlushAsync();
+            Assert.Equal(reads, behind.Reads);
+            Assert.Equal(model, await ReadAsync(behind));
+
+            ValueTask WriteAsync(Memory<byte> bytes)
+            {
+                bytes.Span.Fill((byte)random.Next());
+                MemoryMarshal.TryGetArray<byte>(bytes, out var segment);
+                return region.Backend.WriteAsync(segment.Offset, bytes);
+            }
         });
 
     [Fact]
@@ -249,6 +278,17 @@ public sealed class StoreBehindTests
                 if (random.Next(8) == 0)
                     await backend.FlushAsync();
             }
+        }
+    }
+
+    private sealed class CountedReads(long length) : Stage(new MemoryBackend(length))
+    {
+        public long Reads { get; private set; }
+
+        public override ValueTask ReadAsync(long offset, Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            Reads++;
+            return base.ReadAsync(offset, buffer, cancellationToken);
         }
     }
 }
