@@ -1,3 +1,4 @@
+using Farspan.Backends;
 using Farspan.Migration;
 
 namespace Farspan.Tests.Migration;
@@ -13,6 +14,9 @@ internal sealed class ToldSeeder(ISeeder seeder) : ISeeder
     /// <summary>Whether a digest is told.</summary>
     public Func<bool> TellsDigests { get; init; } = static () => true;
 
+    /// <summary>Whether bytes come.</summary>
+    public bool IsSilent { get; init; }
+
     public async ValueTask<SeederReply> AskAsync(SeederRequest request, CancellationToken cancellationToken = default)
     {
         var reply = await seeder.AskAsync(request, cancellationToken);
@@ -21,7 +25,7 @@ internal sealed class ToldSeeder(ISeeder seeder) : ISeeder
     }
 
     public ValueTask<bool> ReadAsync(SeederRequest request, long offset, Memory<byte> buffer, CancellationToken cancellationToken = default)
-        => seeder.ReadAsync(request, offset, buffer, cancellationToken);
+        => IsSilent ? throw new BackendException(BackendError.Disconnected, "Nothing comes.") : seeder.ReadAsync(request, offset, buffer, cancellationToken);
 
     public ValueTask<bool> DigestAsync(SeederRequest request, long firstChunk, Memory<byte> digests, CancellationToken cancellationToken = default)
         => TellsDigests() ? seeder.DigestAsync(request, firstChunk, digests, cancellationToken) : new(false);
