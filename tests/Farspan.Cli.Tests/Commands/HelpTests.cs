@@ -4,7 +4,7 @@ namespace Farspan.Cli.Tests.Commands;
 
 public sealed class HelpTests
 {
-    public static TheoryData<string> Verbs => ["demo", "serve", "mount", "umount", "status", "copy", "info", "uffd-agent", "trace", "doctor"];
+    public static TheoryData<string> Verbs => ["demo", "serve", "mount", "umount", "status", "seed", "leech", "finalize", "region", "copy", "info", "uffd-agent", "trace", "doctor"];
 
     [Theory(Timeout = 120_000)]
     [MemberData(nameof(Verbs))]

@@ -18,6 +18,8 @@ internal static class FarspanUri
 
     public static FarspanClientOptions Parse(BackendUri uri, BackendOpenOptions open)
     {
+        if (!Schemes.Contains(uri.Scheme, StringComparer.Ordinal))
+            throw new FormatException($"{uri} is no address of Farspan's own wire; give farspan://HOST:PORT/EXPORT or farspan+unix:///EXPORT?socket=PATH, or the same with farspans for TLS.");
         uri.AllowOnly([.. TlsKeys, "socket", "connections", "requests", "timeout", "reconnect", "unflushed"]);
         var timeout = Duration(uri, "timeout") ?? open.Timeout;
         var options = new FarspanClientOptions
