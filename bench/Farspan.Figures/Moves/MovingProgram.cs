@@ -7,7 +7,8 @@ namespace Farspan.Figures;
 /// A program that writes to a region at a steady rate, 64 KiB at a random place each time, and goes where the region goes. It says how long it stood still, and how
 /// long its longest call took.
 /// </summary>
-internal sealed class MovingProgram(double bytesPerSecond) : IDisposable
+/// <param name="rate">Bytes a second, at a time since it was made.</param>
+internal sealed class MovingProgram(Func<TimeSpan, double> rate) : IDisposable
 {
     private const int Block = 64 << 10;
 
@@ -20,11 +21,23 @@ internal sealed class MovingProgram(double bytesPerSecond) : IDisposable
     private TimeSpan _lastWrite;
     private long _written;
 
+    /// <summary>One that always writes as much.</summary>
+    public MovingProgram(double bytesPerSecond)
+        : this(_ => bytesPerSecond)
+    {
+    }
+
+    /// <summary>The time since it was made.</summary>
+    public TimeSpan Now => _clock.Elapsed;
+
     /// <summary>Bytes written.</summary>
     public long Written => Volatile.Read(ref _written);
 
     /// <summary>From the order to stand still until the program was let go on.</summary>
     public TimeSpan Downtime { get; private set; }
+
+    /// <summary>From the order to stand still until it did.</summary>
+    public TimeSpan StoppingTime { get; private set; }
 
     /// <summary>The longest time from the end of a write to the end of the next one.</summary>
     public TimeSpan LongestGap { get; private set; }
@@ -41,6 +54,7 @@ internal sealed class MovingProgram(double bytesPerSecond) : IDisposable
         _suspendedAt = _clock.Elapsed;
         await _turn.WaitAsync();
         _host = null;
+        StoppingTime = _clock.Elapsed - _suspendedAt;
         _turn.Release();
     }
 
@@ -88,7 +102,7 @@ internal sealed class MovingProgram(double bytesPerSecond) : IDisposable
             }
 
             // What was missed while it stood still is not made up for.
-            due = Math.Max(due + (Block / bytesPerSecond), _clock.Elapsed.TotalSeconds - 0.01);
+            due = Math.Max(due + (Block / rate(_clock.Elapsed)), _clock.Elapsed.TotalSeconds - 0.01);
             double wait = due - _clock.Elapsed.TotalSeconds;
             if (wait > 0.001)
                 await Task.Delay(TimeSpan.FromSeconds(wait));

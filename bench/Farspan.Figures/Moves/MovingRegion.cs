@@ -43,6 +43,9 @@ internal sealed class MovingRegion : IAsyncDisposable
     /// <summary>From the beginning of the move until all was there.</summary>
     public TimeSpan CompletedAfter { get; private set; }
 
+    /// <summary>From the beginning of the move until nothing was missing any more; it is compared by digests afterwards.</summary>
+    public TimeSpan WholeAfter { get; private set; }
+
     /// <summary>Bytes that were missing when the program went on.</summary>
     public long MissingAtArrival { get; private set; }
 
@@ -88,6 +91,10 @@ internal sealed class MovingRegion : IAsyncDisposable
     /// <summary>Waits until all is there.</summary>
     public async Task CompleteAsync()
     {
+        await Destination.Arrived;
+        while (Destination.Status.MissingBytes > 0)
+            await Task.Delay(2);
+        WholeAfter = _clock.Elapsed;
         await Destination.Completed;
         CompletedAfter = _clock.Elapsed;
     }

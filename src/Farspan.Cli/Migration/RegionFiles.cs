@@ -55,7 +55,7 @@ internal static class RegionFiles
             string file = Path.Combine(directory, RegionRecordFile.Name);
             if (!File.Exists(file))
                 continue;
-            return RegionRecord.TryRead(ReadStart(file), out var record)
+            return TryRead(file, out var record)
                 ? (record, IsHeld(directory) ? Holder(directory) : null)
                 : throw new CommandException($"{file} is damaged, so that nobody knows who owns the region; ask the other host");
         }
@@ -63,10 +63,23 @@ internal static class RegionFiles
         return null;
     }
 
+    // Its holder may be writing one of its slots.
+    private static bool TryRead(string file, out RegionRecord record)
+    {
+        for (int tries = 0; tries < 10; tries++)
+        {
+            if (RegionRecordFile.TryRead(ReadStart(file), out record))
+                return true;
+        }
+
+        record = default;
+        return false;
+    }
+
     private static byte[] ReadStart(string file)
     {
         using var opened = File.OpenHandle(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
-        byte[] bytes = new byte[RegionRecord.Size + 1];
+        byte[] bytes = new byte[RegionRecordFile.Size + 1];
         return bytes[..RandomAccess.Read(opened, bytes, 0)];
     }
 

@@ -53,7 +53,7 @@ internal sealed class HereLog(ICacheFiles files, ChunkLayout layout) : IAsyncDis
         return isSound && header.AsSpan().SequenceEqual(Header(token, new ChunkLayout(length, chunkSize))) ? new ChunkLayout(length, chunkSize) : null;
     }
 
-    /// <summary>Begins the log of a move, of which nothing is here; durable once the names are.</summary>
+    /// <summary>Begins the log of a move, of which nothing is here; durable, with its name, when this returns.</summary>
     /// <exception cref="BackendException">It failed.</exception>
     public async ValueTask BeginAsync(Guid token)
     {
@@ -63,6 +63,7 @@ internal sealed class HereLog(ICacheFiles files, ChunkLayout layout) : IAsyncDis
         {
             await created.WriteAsync(0, Header(token, layout));
             await created.FlushAsync();
+            await files.SyncNamesAsync();
             (_file, _end, created) = (created, HeaderSize, null);
         }
         finally
@@ -118,8 +119,7 @@ internal sealed class HereLog(ICacheFiles files, ChunkLayout layout) : IAsyncDis
         long first = here.NextSet(0);
         if (first < 0)
             return;
-        bool isNew = _file is null;
-        if (isNew)
+        if (_file is null)
             await BeginAsync(token);
 
         byte[] bytes = new byte[BatchSize * RecordSize];
@@ -138,8 +138,6 @@ internal sealed class HereLog(ICacheFiles files, ChunkLayout layout) : IAsyncDis
         }
 
         await _file!.FlushAsync();
-        if (isNew)
-            await files.SyncNamesAsync();
     }
 
     /// <summary>Forgets it all: the region is here whole, or never will be.</summary>

@@ -48,7 +48,7 @@ internal sealed partial class Leecher
                 {
                     if (doing.Work == LeecherWork.Beginning)
                         await _log.BeginAsync(doing.Next.Token);
-                    await RegionRecordFile.WriteAsync(_files, doing.Next);
+                    await _kept.WriteAsync(doing.Next);
                     if (doing.Work is LeecherWork.Closing or LeecherWork.Forgetting)
                         await _log.DeleteAsync();
                 }

@@ -14,7 +14,7 @@ namespace Farspan.Migration;
 /// <remarks>The rules are <see cref="LeecherRules"/>; this carries out what they say. Its loops run on the task scheduler that it was opened on.</remarks>
 internal sealed partial class Leecher : IAsyncDisposable
 {
-    private readonly ICacheFiles _files;
+    private readonly RegionRecordFile _kept;
     private readonly ISeeder _seeder;
     private readonly ILeecherHost _host;
     private readonly LeecherOptions _options;
@@ -50,9 +50,9 @@ internal sealed partial class Leecher : IAsyncDisposable
     private TimeSpan? _handOverTime;
     private string? _trouble;
 
-    private Leecher(ICacheFiles files, RegionCopy copy, ISeeder seeder, ILeecherHost host, LeecherOptions options, RegionRecord record)
+    private Leecher(ICacheFiles files, RegionRecordFile kept, RegionCopy copy, ISeeder seeder, ILeecherHost host, LeecherOptions options, RegionRecord record)
     {
-        _files = files;
+        _kept = kept;
         _seeder = seeder;
         _host = host;
         _options = options;
@@ -133,11 +133,12 @@ internal sealed partial class Leecher : IAsyncDisposable
             throw new BackendException(BackendError.ReadOnly, "The local store cannot be written.");
         if (options.Behind is { } behind && (!seeder.Description.IsBacked || behind.Store.Length != layout.Length))
             throw new BackendException(BackendError.Invalid, "The seeder has no store behind the region, or one of another length: none can be used here.");
-        var record = await RegionRecordFile.ReadAsync(files);
+        var kept = new RegionRecordFile(files);
+        var record = await kept.ReadAsync();
         if (record.Role == RegionRole.HandedOver)
             throw new BackendException(BackendError.Leased, $"The region in {files.Name} is on its way from here; end that move before you fetch it back.");
         var copy = await RegionCopy.OpenAsync(local, layout);
-        var leecher = new Leecher(files, copy, seeder, host, options, record);
+        var leecher = new Leecher(files, kept, copy, seeder, host, options, record);
         await leecher.StartAsync(cancellationToken);
         return leecher;
     }

@@ -107,7 +107,7 @@ internal sealed partial class Seeder
         try
         {
             if (doing.Work is SeederWork.Committing or SeederWork.TakingBack or SeederWork.Releasing)
-                await RegionRecordFile.WriteAsync(_files, doing.Next);
+                await _kept.WriteAsync(doing.Next);
             else
                 await StepAsync(doing.Work);
             return true;

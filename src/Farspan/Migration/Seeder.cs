@@ -21,7 +21,7 @@ internal sealed partial class Seeder : ISeeder, IAsyncDisposable
     private const int DigestSize = SHA256.HashSizeInBytes;
 
     private readonly Lock _gate = new();
-    private readonly ICacheFiles _files;
+    private readonly RegionRecordFile _kept;
     private readonly ISeederHost _host;
     private readonly SeederOptions _options;
     private readonly TrackingStage _tracking;
@@ -39,11 +39,11 @@ internal sealed partial class Seeder : ISeeder, IAsyncDisposable
     private long _heard;
     private string? _trouble;
 
-    private Seeder(ICacheFiles files, IBackend store, ISeederHost host, SeederOptions options, RegionRecord record)
+    private Seeder(RegionRecordFile kept, IBackend store, ISeederHost host, SeederOptions options, RegionRecord record)
     {
         if (options.Behind is not null)
             store = _mirror = new MirrorStage(store, options.ChunkSize, options.Clock, options.RetryDelay);
-        _files = files;
+        _kept = kept;
         _host = host;
         _options = options;
         _tracking = new TrackingStage(store, options.ChunkSize);
@@ -83,16 +83,17 @@ internal sealed partial class Seeder : ISeeder, IAsyncDisposable
     public static async ValueTask<Seeder> OpenAsync(ICacheFiles files, IBackend store, ISeederHost host, SeederOptions? options = null)
     {
         options = (options ?? new SeederOptions()).Validate();
-        var record = await RegionRecordFile.ReadAsync(files);
+        var kept = new RegionRecordFile(files);
+        var record = await kept.ReadAsync();
         if (record.Role == RegionRole.None)
         {
             record = RegionRecord.Begin(options.NewRegion());
-            await RegionRecordFile.WriteAsync(files, record);
+            await kept.WriteAsync(record);
         }
 
         if (record.Role is not (RegionRole.Owner or RegionRole.HandedOver or RegionRole.Released))
             throw new BackendException(BackendError.Leased, $"The region in {files.Name} is on its way here ({record.Role}); end that move before you seed it.");
-        var seeder = new Seeder(files, store, host, options, record);
+        var seeder = new Seeder(kept, store, host, options, record);
 
         // Who has handed the region over leaves the store behind it to the new owner.
         if (record.MayWrite)

@@ -27,7 +27,7 @@ public sealed class RegionFilesTests
         var record = RegionRecord.Begin(Guid.NewGuid());
         await using (var files = RegionFiles.Open(directory["disk.farspan"]))
         {
-            await RegionRecordFile.WriteAsync(files, record);
+            await new RegionRecordFile(files).WriteAsync(record);
             var held = RegionFiles.Look(directory["disk"]);
             Assert.Equal((record, $"process {Environment.ProcessId}"), held);
             var error = Assert.Throws<CommandException>(() => RegionFiles.Open(directory["disk.farspan"]));
@@ -45,12 +45,12 @@ public sealed class RegionFilesTests
         await using var files = RegionFiles.Open(directory: null);
         Assert.Equal(default, await RegionRecordFile.ReadAsync(files));
         var first = RegionRecord.Begin(Guid.NewGuid());
-        await RegionRecordFile.WriteAsync(files, first);
+        await new RegionRecordFile(files).WriteAsync(first);
         Assert.Equal(first, await RegionRecordFile.ReadAsync(files));
         var second = first with { Epoch = 2 };
-        await RegionRecordFile.WriteAsync(files, second);
+        await new RegionRecordFile(files).WriteAsync(second);
         Assert.Equal(second, await RegionRecordFile.ReadAsync(files));
-        await RegionRecordFile.WriteAsync(files, default);
+        await new RegionRecordFile(files).WriteAsync(default);
         Assert.Equal(default, await RegionRecordFile.ReadAsync(files));
     }
 }

@@ -62,7 +62,7 @@ public sealed class SeederTests
     {
         var seeder = await world.OpenAsync();
         var session = await world.TrackAsync(seeder);
-        world.Disk.SectorLimit = 0;
+        (world.Disk.SectorLimit, world.Disk.FailSyncOf) = (0, RegionRecordFile.Name);
         var finalize = seeder.AskAsync(session with { Call = SeederCall.Finalize }).AsTask();
         await Task.Delay(TimeSpan.FromMinutes(5), world.Clock);
         Assert.False(finalize.IsCompleted);

@@ -11,6 +11,7 @@ namespace Farspan.Tests.Migration;
 /// </summary>
 internal sealed class SimulatedTarget(SimulatedMigration world, ISeeder seeder) : ISimulatedTarget
 {
+    private RegionRecordFile? _kept;
     private readonly SimulatedProcess _process = new();
     private CopiedChunk[] _copy = [.. Enumerable.Repeat(new CopiedChunk(new byte[SimulatedMigration.ChunkSize], 0), SimulatedMigration.ChunkCount)];
     private CopiedChunk[] _durable = [];
@@ -43,7 +44,8 @@ internal sealed class SimulatedTarget(SimulatedMigration world, ISeeder seeder) 
     public async Task StartAsync()
     {
         _durable = [.. _copy];
-        _state = LeecherRules.Start(await RegionRecordFile.ReadAsync(world.TargetDisk.Open()), world.NextNumber());
+        _kept = new RegionRecordFile(world.TargetDisk.Open());
+        _state = LeecherRules.Start(await _kept.ReadAsync(), world.NextNumber());
         if (_state.MayRun)
             Run();
         _ = LiveAsync();
@@ -78,7 +80,7 @@ internal sealed class SimulatedTarget(SimulatedMigration world, ISeeder seeder) 
     {
         var doing = _state;
         if (doing.Work is not (LeecherWork.Resuming or LeecherWork.Flushing))
-            await RegionRecordFile.WriteAsync(world.TargetDisk.Open(), doing.Next);
+            await _kept!.WriteAsync(doing.Next);
         if (_process.IsDead)
             return;
         if (doing.Work == LeecherWork.Flushing)
