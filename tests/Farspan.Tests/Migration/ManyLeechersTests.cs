@@ -154,9 +154,9 @@ public sealed class ManyLeechersTests
             new SimulatedDisk(100 + index, _clock).Open(), new MemoryBackend(_seeders[index].Description.Length), Lines[index], new FreeHost(),
             new LeecherOptions { Clock = _clock, Policy = policy });
 
-        public long[] Received(IReadOnlyList<Leecher> leechers) => [.. leechers.Select(leecher => leecher.Status.ReceivedBytes)];
+        public long[] Received(List<Leecher> leechers) => [.. leechers.Select(leecher => leecher.Status.ReceivedBytes)];
 
-        public async Task CheckAsync(IReadOnlyList<Leecher> leechers)
+        public async Task CheckAsync(List<Leecher> leechers)
         {
             for (int i = 0; i < leechers.Count; i++)
             {
