@@ -26,7 +26,7 @@ internal sealed class SeedService(SeedSettings settings, MoveOutput output, ILog
         var behind = await opened.OpenBehindAsync(settings.Behind, ending);
         var store = await opened.OpenRegionAsync(settings.Backend, ending);
         if (record.Role == RegionRole.None)
-            await RegionRecordFile.WriteAsync(files, record = RegionRecord.Begin(Guid.NewGuid()));
+            await new RegionRecordFile(files).WriteAsync(record = RegionRecord.Begin(Guid.NewGuid()));
         var owned = await opened.LeaseAsync(store, record.Region, ending);
         Seeder seeder = null!;
         var mount = new RegionMount(settings.Target, settings.Fuse, hook, () => seeder.Record, logger);
