@@ -252,7 +252,7 @@ internal sealed class CopyPull : IDisposable
     {
         bool isForGood;
         lock (_copy.Gate)
-            isForGood = _rules.IsUsed && _rules.MayStore(fetch.Request);
+            isForGood = _rules.IsHandedOver && _rules.MayStore(fetch.Request);
         if (isForGood)
             Fail(fetch, new BackendException(BackendError.Fenced, "The seeder sends nothing more of this region: it was taken back there by force, and is another one now."));
         _rules.Refused(fetch.Request);

@@ -6,6 +6,9 @@ internal abstract class CopyRules
     /// <summary>Whether the program uses the region meanwhile.</summary>
     public abstract bool IsUsed { get; }
 
+    /// <summary>Whether the region was handed over to this host: what a seeder refuses then it will not send any more.</summary>
+    public abstract bool IsHandedOver { get; }
+
     /// <summary>The request under which bytes may be read now; null where none may.</summary>
     public abstract SeederRequest? AskRead();
 

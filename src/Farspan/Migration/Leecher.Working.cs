@@ -65,6 +65,8 @@ internal sealed partial class Leecher
     {
         public override bool IsUsed => leecher._state.Record.Role == RegionRole.Receiving;
 
+        public override bool IsHandedOver => IsUsed || leecher._state.Work == LeecherWork.Accepting;
+
         public override SeederRequest? AskRead()
             => leecher._isWatching && leecher._state.Record.Role == RegionRole.Following ? null : LeecherRules.Ask(leecher._state, SeederCall.Read);
 

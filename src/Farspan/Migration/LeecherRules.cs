@@ -21,7 +21,10 @@ internal static class LeecherRules
     /// <summary>The request of a kind that may be made now; none where it may not.</summary>
     public static SeederRequest? Ask(LeecherState state, SeederCall call)
     {
-        if (state.Work is not (LeecherWork.None or LeecherWork.Flushing or LeecherWork.Settling or LeecherWork.Resuming))
+        // What is missing of a region that was accepted is asked for while that is being kept: it is the region's, whatever becomes of the record.
+        bool isFree = state.Work is LeecherWork.None or LeecherWork.Flushing or LeecherWork.Settling or LeecherWork.Resuming
+            || (state.Work == LeecherWork.Accepting && call == SeederCall.Read);
+        if (!isFree)
             return null;
         bool may = call switch
         {

@@ -61,6 +61,31 @@ public sealed class LeecherTests
     });
 
     [Fact(Timeout = 120_000)]
+    public Task WhatIsMissingAtTheHandOver_ComesWhileItIsBeingKept() => RunAsync(async world =>
+    {
+        byte[] bytes = world.Fill(world.Store);
+        await using var leecher = await world.LeechAsync(new ManualFinalize(TimeSpan.FromHours(1)));
+        await world.WaitAsync(() => leecher.Status.MissingBytes == 0);
+        bytes[3 * ChunkSize] ^= 1;
+        await world.Seeder.Backend.WriteAsync(3 * ChunkSize, bytes.AsMemory(3 * ChunkSize, 1));
+        world.TargetDisk.FailSyncOf = "region.new";
+        leecher.RequestFinalize();
+        byte[] found = new byte[1];
+        while (found[0] != bytes[3 * ChunkSize])
+        {
+            await world.WaitAsync(TimeSpan.FromMilliseconds(5));
+            await world.Local.ReadAsync(3 * ChunkSize, found);
+        }
+
+        Assert.Equal((RegionRole.HandedOver, RegionRole.Following), (world.Seeder.Record.Role, leecher.Record.Role));
+        Assert.False(leecher.Accepted.IsCompleted);
+        Assert.False(world.Target.IsRunning);
+        world.TargetDisk.FailSyncOf = null;
+        Assert.True(await leecher.Completed);
+        Assert.Equal(bytes, await ReadAsync(leecher.Backend));
+    });
+
+    [Fact(Timeout = 120_000)]
     public Task AMoveThatIsGivenUp_LeavesTheRegionAndTheProgram() => RunAsync(async world =>
     {
         world.Fill(world.Store);

@@ -17,7 +17,8 @@ internal sealed class LeecherWorld : IAsyncDisposable
         Store = store;
         Source = source;
         Local = new MemoryBackend(length);
-        TargetFiles = new SimulatedDisk(2, clock).Open();
+        TargetDisk = new SimulatedDisk(2, clock);
+        TargetFiles = TargetDisk.Open();
     }
 
     public Seeder Seeder { get; }
@@ -31,6 +32,9 @@ internal sealed class LeecherWorld : IAsyncDisposable
 
     /// <summary>The store that the region goes to.</summary>
     public MemoryBackend Local { get; }
+
+    /// <summary>Where the record of the new owner is.</summary>
+    public SimulatedDisk TargetDisk { get; }
 
     public SimulatedDirectory TargetFiles { get; }
 

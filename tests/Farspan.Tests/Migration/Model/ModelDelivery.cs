@@ -66,7 +66,7 @@ internal static class ModelDelivery
             if (!rules.MayStore(at.Leecher, note.Request) || (at.Kind == ModelKind.Valid && rules.KeepsOwnWrites))
                 return;
             at.Value = note.Value;
-            if (at.Leecher.Record.Role == RegionRole.Receiving)
+            if (at.Leecher.Record.Role == RegionRole.Receiving || at.Leecher.Work == LeecherWork.Accepting)
                 at.Kind = ModelKind.Valid;
             else
                 (at.Kind, at.DurableValue, at.DurableKind) = (ModelKind.OfSession, note.Value, ModelKind.Unproven);
