@@ -10,7 +10,7 @@ if (args is ["relay", var line, _, _, ..])
 // usage: Farspan.Figures FARSPAN PEERS_DIRECTORY OUTPUT [ROUNDS [SECONDS [FIGURE...]]]; bench/run calls it.
 if (args.Length < 3)
 {
-    await Console.Error.WriteLineAsync("usage: bench/run [ROUNDS [SECONDS [nbd|fuse|wire|mount|userfault|migrate|migrate-many|migrate-cycle|migrate-downtime|migrate-policy ...]]]");
+    await Console.Error.WriteLineAsync("usage: bench/run [ROUNDS [SECONDS [nbd|fuse|wire|mount|userfault|migrate|migrate-many|migrate-cycle|migrate-downtime|migrate-policy|machine ...]]]");
     return 2;
 }
 
@@ -43,7 +43,8 @@ try
             "migrate-cycle" => CycleFigure.RunAsync(options),
             "migrate-downtime" => DowntimeFigure.RunAsync(options),
             "migrate-policy" => PolicyFigure.RunAsync(options),
-            _ => throw new ArgumentException($"'{figure}' is no figure; there are nbd, fuse, wire, mount, userfault, migrate, migrate-many, migrate-cycle, migrate-downtime and migrate-policy."),
+            "machine" => MachineFigure.RunAsync(options),
+            _ => throw new ArgumentException($"'{figure}' is no figure; there are nbd, fuse, wire, mount, userfault, migrate, migrate-many, migrate-cycle, migrate-downtime, migrate-policy and machine."),
         });
     }
 

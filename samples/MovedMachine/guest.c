@@ -1,11 +1,14 @@
-/* A guest that notices what a move does to it. Every 10 ms it fills some pages of its memory with what only that page has at that moment, checks
+/* A guest that notices what a move does to it. Every 10 ms it fills WRITTEN_PER_TICK pages of its memory with what only that page has at that moment, checks
    some others from end to end, and prints "TICK tsc T wrong W checked C": how often it has ticked, its processor's clock in millions, pages that were
    not as they must be, and rounds of checks over all of its memory. It boots by multiboot: qemu-system-x86_64 -kernel.
 
    gcc -m32 -O2 -ffreestanding -fno-pie -fno-pic -fno-stack-protector -fno-toplevel-reorder -mno-sse -nostdlib -static -no-pie -Wl,-N,-Ttext=0x100000 */
 #include <stdint.h>
 
-enum { WRITTEN_PER_TICK = 16, CHECKED_PER_TICK = 128, WORDS = 1024, FIRST_PAGE = 4 << 20 >> 12, TICKS_PER_SECOND = 100 };
+#ifndef WRITTEN_PER_TICK
+#define WRITTEN_PER_TICK 16
+#endif
+enum { CHECKED_PER_TICK = 128, WORDS = 1024, FIRST_PAGE = 4 << 20 >> 12, TICKS_PER_SECOND = 100 };
 
 /* The multiboot header, the entry, and what the timer calls: it only counts. */
 __asm__(".text\n"

@@ -43,16 +43,15 @@ hear() {
 # The device state comes after the machine's memory in the file that is moved: 1 MiB, in blocks of 64 KiB.
 tail_at=$((ram_mib * 16))
 
-# stop_machine HOST FILE: what of the machine is not memory goes to the end of the file that is its memory.
+# stop_machine HOST FILE: what of the machine is not memory goes to the end of the file that is its memory. It runs until that is all that is left.
 stop_machine() {
-    say "$1" stop && say "$1" migrate "{\"uri\": \"exec:dd of=$2 bs=64K seek=$tail_at conv=notrunc iflag=fullblock status=none\"}" \
-        && hear "$1" '"status": "completed"'
+    say "$1" migrate "{\"uri\": \"exec:dd of=$2 bs=64K seek=$tail_at conv=notrunc iflag=fullblock status=none\"}" && hear "$1" '"status": "completed"'
 }
 
-# continue_machine HOST FILE: the reverse, on a machine that was started with -incoming defer and can leave out its memory.
-continue_machine() {
-    say "$1" migrate-incoming "{\"uri\": \"exec:dd if=$2 bs=64K skip=$tail_at status=none\"}" \
-        && hear "$1" '"status": "completed"' && say "$1" cont
+# expect_machine HOST FILE: the reverse, on a machine that was started with -incoming defer and can leave out its memory. It goes on by itself as soon as it
+# has read what is there, and waits where the file lets nobody read yet.
+expect_machine() {
+    say "$1" migrate-incoming "{\"uri\": \"exec:dd if=$2 bs=64K skip=$tail_at status=none\"}"
 }
 
 # note WHAT: when it was, and how many bytes had been sent.

@@ -46,7 +46,7 @@ public sealed partial class MovedSamplesTests
     }
 
     [GeneratedRegex(
-        @"^farspan +stood still +\d+ ms, .* in all +(?<sent>[\d.]+) MiB; ticks 1 to \d+ without a gap, 0 pages wrong in (?<rounds>\d+) rounds$",
+        @"^farspan +stood still +\d+ ms, .* in all +(?<sent>[\d.]+) MiB in +\d+ ms; ticks 1 to \d+ without a gap, 0 pages wrong in (?<rounds>\d+) rounds$",
         RegexOptions.Multiline | RegexOptions.ExplicitCapture | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex MachineReport();
 }
