@@ -68,7 +68,7 @@ public sealed class LeecherTests
         await world.WaitAsync(() => leecher.Status.MissingBytes == 0);
         bytes[3 * ChunkSize] ^= 1;
         await world.Seeder.Backend.WriteAsync(3 * ChunkSize, bytes.AsMemory(3 * ChunkSize, 1));
-        world.TargetDisk.FailSyncOf = "region.new";
+        (world.TargetDisk.SectorLimit, world.TargetDisk.FailSyncOf) = (0, RegionRecordFile.Name);
         leecher.RequestFinalize();
         byte[] found = new byte[1];
         while (found[0] != bytes[3 * ChunkSize])
@@ -80,7 +80,7 @@ public sealed class LeecherTests
         Assert.Equal((RegionRole.HandedOver, RegionRole.Following), (world.Seeder.Record.Role, leecher.Record.Role));
         Assert.False(leecher.Accepted.IsCompleted);
         Assert.False(world.Target.IsRunning);
-        world.TargetDisk.FailSyncOf = null;
+        (world.TargetDisk.SectorLimit, world.TargetDisk.FailSyncOf) = (long.MaxValue, null);
         Assert.True(await leecher.Completed);
         Assert.Equal(bytes, await ReadAsync(leecher.Backend));
     });
