@@ -70,6 +70,7 @@ internal static class LeechCommand
             var output = new MoveOutput(result.InvocationConfiguration.Output, result.GetValue(json));
             if (RegionFiles.DirectoryFor(settings.Local, settings.State) is { } directory && RegionFiles.Look(directory) is { } known && settings.ToSeed(known.Record) is { } seed)
             {
+                seed = seed with { ChunkSize = RegionFiles.ChunkSizeIn(directory) ?? seed.ChunkSize };
                 await new SeedService(seed, output, logger).RunAsync(Registry.Create(), cancellationToken, Insist());
                 return ExitCodes.Done;
             }

@@ -124,6 +124,7 @@ internal sealed class LeechService(LeechSettings settings, MoveOutput output, IL
             isHere = await FollowAsync(ending);
         if (!isHere || _seeding is null)
             return await EndAsync();
+        RegionFiles.KeepChunkSize(RegionFiles.DirectoryFor(settings.Local, settings.State), description.ChunkSize);
         var seeder = await _moved.SeedAsync(_mount.Host, new SeederOptions { ChunkSize = description.ChunkSize, StepTimeout = settings.StepTimeout, Behind = behind }, ending);
         var insisting = insist();
         _seeding.Begin(seeder);

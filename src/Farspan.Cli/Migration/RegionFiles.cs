@@ -1,4 +1,6 @@
+using System.Globalization;
 using Farspan.Backends;
+using Farspan.Chunks;
 using Farspan.Linux;
 using Farspan.Migration;
 using Farspan.Mounts;
@@ -10,6 +12,7 @@ namespace Farspan.Cli.Migration;
 internal static class RegionFiles
 {
     private const string Suffix = ".farspan";
+    private const string ChunkSizeName = "chunk-size";
 
     /// <summary>The record directory: what was told, or the one beside a store that is a file or a directory; null for memory, whose record ends with it.</summary>
     /// <exception cref="FormatException">The store is of another kind, and nothing was told.</exception>
@@ -61,6 +64,22 @@ internal static class RegionFiles
         }
 
         return null;
+    }
+
+    /// <summary>Keeps by which chunks a region is moved on from here, for the next start: whoever follows it counts in these. Nothing where the record is in memory.</summary>
+    public static void KeepChunkSize(string? directory, int chunkSize)
+    {
+        if (directory is not null)
+            File.WriteAllText(Path.Combine(directory, ChunkSizeName), chunkSize.ToString(CultureInfo.InvariantCulture));
+    }
+
+    /// <summary>What <see cref="KeepChunkSize"/> kept; null where nothing is.</summary>
+    public static int? ChunkSizeIn(string directory)
+    {
+        string file = Path.Combine(directory, ChunkSizeName);
+        bool isKept = File.Exists(file);
+        return isKept && int.TryParse(File.ReadAllText(file), NumberStyles.None, CultureInfo.InvariantCulture, out int size)
+            && size is > 0 and <= ChunkLayout.MaximumChunkSize && int.IsPow2(size) ? size : null;
     }
 
     // Its holder may be writing one of its slots.

@@ -21,6 +21,9 @@ internal sealed class TestLeecher : IAsyncDisposable
     /// <summary>The name of the move.</summary>
     public Guid Token { get; private set; }
 
+    /// <summary>Bytes of a chunk, by which changes are told.</summary>
+    public int ChunkSize => _seeder.Description.ChunkSize;
+
     /// <summary>The region, as far as it was copied.</summary>
     public byte[] Bytes { get; }
 
