@@ -18,6 +18,7 @@ internal sealed class MoveRound(RoundPlan plan, RoundHost source, RoundHost dest
     private bool _isLeechStopping;
     private bool _isSeedStopping;
     private bool _isSeedRefused;
+    private bool _isForgotten;
     private int _programStartedFor = -1;
 
     /// <summary>Whether the destination's program has ended, with everything there.</summary>
@@ -47,6 +48,8 @@ internal sealed class MoveRound(RoundPlan plan, RoundHost source, RoundHost dest
                 await later.Do();
             }
 
+            if (plan.LetsOldFail)
+                await program.LetFailAsync(source);
             await KeepSourceAsync();
             await KeepDestinationAsync();
             if (IsComplete && IsReleased && !source.IsRunning && _later.Count == 0 && !_isLeechStopping && !_left.Exists(static trouble => trouble.Point == TroublePoint.Complete))
@@ -241,6 +244,7 @@ internal sealed class MoveRound(RoundPlan plan, RoundHost source, RoundHost dest
             bool isWaiting = plan.Finalize is "manual" or "cycle" && _asked != 0 && destination.Record.Role == RegionRole.Following;
             if (isWaiting && Stopwatch.GetElapsedTime(_asked) > s_asksAgain)
                 await AskAsync(Trouble.Signal);
+            await ForgetSourceAsync();
             return;
         }
 
@@ -260,6 +264,18 @@ internal sealed class MoveRound(RoundPlan plan, RoundHost source, RoundHost dest
         settings.Figures.Count("starts of leech without a source");
         await Task.Delay(100);
         await StartLeechAgainAsync();
+    }
+
+    // Killed between the source's last answer and its own record: nobody is left who could answer again.
+    private async Task ForgetSourceAsync()
+    {
+        if (_isForgotten || !IsReleased || source.IsRunning || destination.Record is not { Role: RegionRole.Owner } record || record.Token == Guid.Empty || !destination.Said("ready"))
+            return;
+        _isForgotten = true;
+        settings.Figures.Count("ends without a source that has ended");
+        await using var told = await destination.RunAsync("finalize", destination.Target, "--seeder-lost");
+        if (told.ExitCode != 0)
+            throw new RoundFailedException(told.Report);
     }
 
     private async Task StoppedAsync()

@@ -84,8 +84,6 @@ internal sealed class MoveRounds(TemporaryDirectory directory, RoundLoad load, l
         var round = new MoveRound(plan, source, destination, program, load, settings);
         await round.RunAsync();
         settings.Note("arrived");
-        if (plan.LetsOldFail)
-            await program.LetFailAsync(source);
         await OneMayWriteAsync(destination, source);
         long epoch = destination.Record.Epoch;
         if (!round.HasDestinationEnded)

@@ -79,11 +79,13 @@ internal sealed class MovedProgram : IAsyncDisposable
         _states[host] = State.None;
     });
 
-    /// <summary>Lets what is left of it at a host go on, though the region has left: it must fail.</summary>
+    /// <summary>Lets what is left of it at a host go on, once the region has left: it must fail.</summary>
     public Task LetFailAsync(RoundHost host) => LockedAsync(async () =>
     {
-        if (_states[host] == State.Departed && _groups.TryGetValue(host, out var group))
-            await group.ContinueAsync();
+        if (_states[host] != State.Departed || !_groups.TryGetValue(host, out var group))
+            return;
+        await group.ContinueAsync();
+        _states[host] = State.None;
     });
 
     public async ValueTask DisposeAsync()
@@ -141,15 +143,15 @@ internal sealed class MovedProgram : IAsyncDisposable
             return;
         }
 
-        var other = _hosts.Single(one => one != host);
-        if (_groups.TryGetValue(other, out var left) && !left.IsStopped)
-            _wrong ??= $"the program was let go on at {host.Name} (epoch {epoch}) while it runs at {other.Name}";
-        if (_states[other] != State.None)
-            _states[other] = State.Departed;
         if (host.Record is var record && (record.Epoch != epoch || !record.MayWrite))
             _wrong ??= $"the program was let go on at {host.Name} (epoch {epoch}), whose record says {record}";
         if (_home != host)
         {
+            var other = _hosts.Single(one => one != host);
+            if (_groups.TryGetValue(other, out var left) && !left.IsStopped)
+                _wrong ??= $"the program was let go on at {host.Name} (epoch {epoch}) while it runs at {other.Name}";
+            if (_states[other] != State.None)
+                _states[other] = State.Departed;
             _load.Departed(other, host);
             _isWaiting = WaitsAfterArrival;
         }

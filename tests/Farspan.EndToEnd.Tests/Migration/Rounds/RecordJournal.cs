@@ -35,11 +35,12 @@ internal sealed class RecordJournal(string path, int host, long epoch)
     public void Departs() => _departedAt = Math.Min(_departedAt, Stopwatch.GetTimestamp());
 
     /// <summary>Adds what it has noted.</summary>
-    /// <exception cref="RoundFailedException">It found a page that is not what it must be, or was told that something is durable that it had asked for after the region had left.</exception>
+    /// <exception cref="RoundFailedException">It found a page that is not what it must be, or was told that something is durable that it wrote after the region had left.</exception>
     public void Apply(PageBounds[] bounds, Dictionary<long, (int Page, int Host, long Epoch)> writes, bool isMapped)
     {
         var pages = new Dictionary<long, int>();
         var open = new Queue<long>();
+        long firstLate = long.MaxValue;
         foreach (string line in Lines())
         {
             string[] words = line.Split(' ');
@@ -55,8 +56,11 @@ internal sealed class RecordJournal(string path, int host, long epoch)
                 case "w" when !HasCrashed && Value(words[2]) < _departedAt:
                     Require(pages[Value(words[1])], Value(words[1]));
                     break;
-                case "f" when Value(words[2]) >= _departedAt:
-                    throw new RoundFailedException($"host {host} was told that its writes up to {words[1]} are durable after the region had left it ({path})");
+                case "w" when Value(words[2]) >= _departedAt:
+                    firstLate = Math.Min(firstLate, Value(words[1]));
+                    break;
+                case "f" when Value(words[1]) >= firstLate:
+                    throw new RoundFailedException($"host {host} was told that write {firstLate} is durable, which it made after the region had left it");
                 case "f":
                     while (open.TryPeek(out long durable) && durable <= Value(words[1]))
                         Require(pages[open.Dequeue()], durable);
@@ -75,12 +79,5 @@ internal sealed class RecordJournal(string path, int host, long epoch)
 
     private static long Value(string word) => long.Parse(word, CultureInfo.InvariantCulture);
 
-    private IEnumerable<string> Lines()
-    {
-        if (!File.Exists(path))
-            return [];
-        using var reader = new StreamReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
-        string text = reader.ReadToEnd();
-        return text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries);
-    }
+    private string[] Lines() => RoundLoad.LinesOf(path);
 }

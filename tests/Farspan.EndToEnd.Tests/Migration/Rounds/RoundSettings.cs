@@ -21,7 +21,7 @@ internal sealed class RoundSettings
     /// <summary>What happened in this round, with the time.</summary>
     public IReadOnlyList<string> Notes => _notes;
 
-    public void Note(string what) => _notes.Add($"{DateTime.UtcNow:HH:mm:ss.fff} {what}");
+    public void Note(string what) => _notes.Add($"{TimeProvider.System.GetUtcNow():HH:mm:ss.fff} {what}");
 
     public void Forget() => _notes.Clear();
 
