@@ -58,9 +58,14 @@ internal sealed class RoundHost : IAsyncDisposable
         {
             try
             {
-                return RegionRecord.TryRead(File.ReadAllBytes(Path.Combine(Store + ".farspan", RegionRecordFile.Name)), out var record)
-                    ? record
-                    : throw new InvalidOperationException($"The record of {Name} is damaged.");
+                // Its holder may be writing one of its slots.
+                for (int tries = 0; tries < 10; tries++)
+                {
+                    if (RegionRecordFile.TryRead(File.ReadAllBytes(Path.Combine(Store + ".farspan", RegionRecordFile.Name)), out var record))
+                        return record;
+                }
+
+                throw new InvalidOperationException($"The record of {Name} is damaged.");
             }
             catch (Exception none) when (none is FileNotFoundException or DirectoryNotFoundException)
             {
