@@ -69,8 +69,16 @@ internal static class RegionFiles
     /// <summary>Keeps by which chunks a region is moved on from here, for the next start: whoever follows it counts in these. Nothing where the record is in memory.</summary>
     public static void KeepChunkSize(string? directory, int chunkSize)
     {
-        if (directory is not null)
+        if (directory is null)
+            return;
+        try
+        {
             File.WriteAllText(Path.Combine(directory, ChunkSizeName), chunkSize.ToString(CultureInfo.InvariantCulture));
+        }
+        catch (IOException)
+        {
+            // On a full disk whoever follows begins anew after a start; a program that runs does not end for that.
+        }
     }
 
     /// <summary>What <see cref="KeepChunkSize"/> kept; null where nothing is.</summary>
