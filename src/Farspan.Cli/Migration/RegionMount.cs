@@ -81,7 +81,7 @@ internal sealed class RegionMount
     public void Refuse(string why) => _face!.Refuse(why);
 
     /// <summary>Unmounts it; nothing is mounted any more.</summary>
-    /// <param name="mayFail">Whether the region is not this host's: that a last flush fails is of no interest then, and who still uses the file is cut off at once.</param>
+    /// <param name="mayFail">Whether the region is not this host's, at that time: that a last flush fails is of no interest then, and who still uses the file is cut off at once.</param>
     /// <exception cref="IOException">What programs wrote could not be flushed.</exception>
     public async Task EndAsync(Func<bool> mayFail)
     {
@@ -96,8 +96,15 @@ internal sealed class RegionMount
             return;
         }
 
-        await mount.DisposeAsync();
-        await mount.Completion;
+        try
+        {
+            await mount.DisposeAsync();
+            await mount.Completion;
+        }
+        catch (IOException error) when (mayFail())
+        {
+            _logger.LogInformation("{Message}", error.Message);
+        }
     }
 
     /// <summary>Unmounts it after a failure, and lets nobody go on who waits for it.</summary>

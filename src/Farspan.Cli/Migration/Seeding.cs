@@ -79,12 +79,10 @@ internal sealed class Seeding : IAsyncDisposable
         if (isReleased)
             await LingerAsync(insisting);
         await StopAsync();
-        if (!_seeder!.Record.MayWrite)
-            await DepartAsync();
-        await _mount.EndAsync(mayFail: () => !_seeder.Record.MayWrite);
+        await EndMountAsync();
         if (isReleased)
             return null;
-        if (_seeder.Record.Role == RegionRole.HandedOver)
+        if (_seeder!.Record.Role == RegionRole.HandedOver)
             return $"stopped, but the destination still needs about {ByteSize.Format(_watched.MissingBytes)} from here; the same command goes on with it";
         _output.Write(new MoveEvent("stopped") { Error = "everything is flushed" });
         return null;
@@ -192,6 +190,23 @@ internal sealed class Seeding : IAsyncDisposable
         {
             _output.Write(Happened("taken-back"));
         }
+    }
+
+    // A hand-over that was asked for before may still come about, and holds back meanwhile what the end of the mount waits for.
+    private async Task EndMountAsync()
+    {
+        bool isGone = !_seeder!.Record.MayWrite;
+        if (isGone)
+            await DepartAsync();
+        var ending = _mount.EndAsync(mayFail: () => !_seeder.Record.MayWrite);
+        while (!isGone && await Task.WhenAny(ending, Task.Delay(s_look)) != ending)
+        {
+            isGone = !_seeder.Record.MayWrite;
+            if (isGone)
+                _mount.Refuse("The region has moved to another host.");
+        }
+
+        await ending;
     }
 
     private Task DepartAsync() => _mount.DepartAsync($"The region has moved to another host (epoch {_seeder!.Record.Epoch}).");

@@ -28,10 +28,11 @@ internal sealed class DirectMounter : IFuseMounter
 
     public bool TryUnmount(string path, bool isLazy)
     {
-        if (Libc.Unmount(path, Libc.UMOUNT_NOFOLLOW | (isLazy ? Libc.MNT_DETACH : 0)) == 0)
-            return true;
-        return LinuxError.Last switch
+        // It writes back what the kernel keeps.
+        var error = ApartThread.Run(() => Libc.Unmount(path, Libc.UMOUNT_NOFOLLOW | (isLazy ? Libc.MNT_DETACH : 0)) == 0 ? Errno.Ok : LinuxError.Last);
+        return error switch
         {
+            Errno.Ok => true,
             Errno.EBUSY => false,
             // Nothing is mounted there: somebody else was faster.
             Errno.EINVAL or Errno.ENOENT => true,

@@ -49,6 +49,12 @@ internal sealed unsafe partial class FuseFileServer
         return sent;
     }
 
+    /// <summary>Whether the kernel is to drop the file's pages when somebody opens it.</summary>
+    public bool DropsCacheAtOpen
+    {
+        set => _dropsCacheAtOpen = value;
+    }
+
     /// <summary>Sends the notice that the kernel is to drop the file's pages.</summary>
     public Errno SendDropCache(IFuseChannel channel)
     {
@@ -116,8 +122,11 @@ internal sealed unsafe partial class FuseFileServer
         uint access = ((FuseOpenIn*)request.Body)->flags & Libc.O_ACCMODE;
         if (access != Libc.O_RDONLY && _settings.IsReadOnly)
             return request.ReplyError(Errno.EROFS);
-        return request.ReplyStruct(
-            new FuseOpenOut { fh = _handles.Open(request.ProcessId, access), open_flags = FuseProtocol.FOPEN_KEEP_CACHE | FuseProtocol.FOPEN_PARALLEL_DIRECT_WRITES });
+        return request.ReplyStruct(new FuseOpenOut
+        {
+            fh = _handles.Open(request.ProcessId, access),
+            open_flags = (_dropsCacheAtOpen ? 0 : FuseProtocol.FOPEN_KEEP_CACHE) | FuseProtocol.FOPEN_PARALLEL_DIRECT_WRITES,
+        });
     }
 
     private Errno Release(FuseRequest request, int bodyLength)

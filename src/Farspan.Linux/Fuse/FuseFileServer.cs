@@ -27,6 +27,7 @@ internal sealed unsafe partial class FuseFileServer
     private readonly Action<FuseRequest> _whenDone;
     private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly FuseOpenHandles _handles;
+    private volatile bool _dropsCacheAtOpen;
 
     /// <param name="backend">What is shown; not owned.</param>
     /// <param name="settings">How it is shown.</param>

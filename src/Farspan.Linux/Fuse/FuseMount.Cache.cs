@@ -22,7 +22,7 @@ public sealed partial class FuseMount
     {
         await _writingBack.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         cancellationToken.ThrowIfCancellationRequested();
-        _writingBack = OnThread(SyncFile);
+        _writingBack = OnThread(() => ApartThread.Run(SyncFile));
         await _writingBack.WaitAsync(cancellationToken);
     }
 
@@ -38,7 +38,8 @@ public sealed partial class FuseMount
         cancellationToken.ThrowIfCancellationRequested();
         _dropping = OnThread(() =>
         {
-            _session.DropCache();
+            if (!_session.DropCacheByOpening(() => ApartThread.Run(TryOpenFile)))
+                _session.DropCache();
             return true;
         });
         await _dropping.WaitAsync(cancellationToken);
@@ -48,10 +49,20 @@ public sealed partial class FuseMount
     private bool SyncFile()
     {
         using var file = new SafeDescriptor(Libc.Open(Path, Libc.O_RDONLY | Libc.O_CLOEXEC, 0));
-        if (file.IsInvalid || Libc.StatX(file, "", Libc.AT_EMPTY_PATH, Libc.STATX_BASIC_STATS, out var status) != 0)
+        if (file.IsInvalid)
             throw new MountException(LinuxError.Exception(LinuxError.Last, $"opening {Path} to write back what the kernel keeps of it").Message);
-        if (_mount.Device is { } own && own != string.Create(CultureInfo.InvariantCulture, $"{status.DeviceMajor}:{status.DeviceMinor}"))
+        if (!IsOurs(file))
             throw new MountException($"Something else is mounted over {Path}, so that what the kernel keeps of the file cannot be written back; unmount that first.");
         return Libc.Sync(file) == 0 ? true : throw LinuxError.Exception(LinuxError.Last, $"writing back what the kernel keeps of {Path}");
     }
+
+    private bool TryOpenFile()
+    {
+        using var file = new SafeDescriptor(Libc.Open(Path, Libc.O_RDONLY | Libc.O_CLOEXEC, 0));
+        return !file.IsInvalid && IsOurs(file);
+    }
+
+    private bool IsOurs(SafeDescriptor file)
+        => Libc.StatX(file, "", Libc.AT_EMPTY_PATH, Libc.STATX_BASIC_STATS, out var status) == 0
+            && (_mount.Device is not { } own || own == string.Create(CultureInfo.InvariantCulture, $"{status.DeviceMajor}:{status.DeviceMinor}"));
 }

@@ -255,8 +255,7 @@ public sealed partial class FuseMount : IAsyncDisposable
 
         // With the write-back cache the kernel keeps the size itself, and the root starts with none: it believes only a truncation.
         bool needsSize = _options.UseWritebackCache && !_target.IsDirectory && !_options.ReadOnly && !backend.IsReadOnly;
-        return !needsSize || Libc.TruncatePath(Path, backend.Length) == 0
-            ? true
-            : throw LinuxError.Exception(LinuxError.Last, $"setting the size of {Path}");
+        var error = needsSize ? ApartThread.Run(() => Libc.TruncatePath(Path, backend.Length) == 0 ? Errno.Ok : LinuxError.Last) : Errno.Ok;
+        return error == Errno.Ok ? true : throw LinuxError.Exception(error, $"setting the size of {Path}");
     }
 }

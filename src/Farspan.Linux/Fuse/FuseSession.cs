@@ -57,7 +57,26 @@ internal sealed class FuseSession
     public long WriteCount => _writes.WriteCount;
 
     /// <summary>
-    /// Has the kernel drop what it keeps of the file's bytes, so that the next reader asks for them. Waits for requests that concern them.
+    /// Has the kernel drop what it keeps of the file's bytes, so that the next reader asks for them, as it does for who opens a file that has changed. Waits for
+    /// requests that concern them.
+    /// </summary>
+    /// <param name="open">Opens the file, and closes it; false where it cannot be reached.</param>
+    /// <returns>What <paramref name="open"/> said.</returns>
+    public bool DropCacheByOpening(Func<bool> open)
+    {
+        _server.DropsCacheAtOpen = true;
+        try
+        {
+            return open();
+        }
+        finally
+        {
+            _server.DropsCacheAtOpen = false;
+        }
+    }
+
+    /// <summary>
+    /// The same without the file, by a notice on the connection: a process that is killed meanwhile keeps the connection, and what the notice waits for never comes then.
     /// </summary>
     /// <exception cref="BackendException">The kernel refused.</exception>
     public void DropCache()

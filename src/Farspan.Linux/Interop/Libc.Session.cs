@@ -20,6 +20,12 @@ internal static partial class Libc
     /// <summary>Descriptor flag: closed by execve.</summary>
     public const int FD_CLOEXEC = 1;
 
+    /// <summary>unshare: a table of descriptors of the calling thread's own.</summary>
+    public const int CLONE_FILES = 0x400;
+
+    [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
+    public static partial int Unshare(int flags);
+
     [LibraryImport("libc", EntryPoint = "setsid", SetLastError = true)]
     public static partial int SetSid();
 

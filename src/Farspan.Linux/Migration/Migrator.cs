@@ -175,7 +175,7 @@ public sealed class Migrator : IAsyncDisposable
         try
         {
             if (_mount is not null)
-                await _mount.DisposeAsync();
+                await EndMountAsync(_mount.DisposeAsync().AsTask());
         }
         finally
         {
@@ -195,6 +195,18 @@ public sealed class Migrator : IAsyncDisposable
             _left.TrySetCanceled();
             _closing.Dispose();
         }
+    }
+
+    // A hand-over that was asked for before may still come about, and holds back meanwhile what the end of the mount waits for.
+    private async Task EndMountAsync(Task ending)
+    {
+        while (await Task.WhenAny(ending, Task.Delay(s_look)) != ending)
+        {
+            if (!Record.MayWrite)
+                _face?.Refuse("The region has moved to another host.");
+        }
+
+        await ending;
     }
 
     private static async Task<Migrator> OpenAsync(IBackend store, MigratorOptions options, Func<Migrator, Task> open, CancellationToken cancellationToken)

@@ -56,7 +56,7 @@ internal sealed class RecordJournal(string path, int host, long epoch)
                 case "w" when !HasCrashed && Value(words[2]) < _departedAt:
                     Require(pages[Value(words[1])], Value(words[1]));
                     break;
-                case "w" when Value(words[2]) >= _departedAt:
+                case "w" when !pages.ContainsKey(Value(words[1])):
                     firstLate = Math.Min(firstLate, Value(words[1]));
                     break;
                 case "f" when Value(words[1]) >= firstLate:
