@@ -4,21 +4,14 @@ using Farspan.Linux.Interop;
 namespace Farspan.Linux.Fuse;
 
 /// <summary>An open <c>/dev/fuse</c>: whole requests come out, whole replies go in.</summary>
-internal sealed unsafe class FuseDevice : IFuseChannel, IDisposable
+internal sealed unsafe class FuseDevice(SafeDescriptor descriptor) : IFuseChannel, IDisposable
 {
     // The number is used bare on the hot path: the session disposes the device only after every thread and reply has ended.
-    private readonly int _number;
+    private readonly int _number = descriptor.Number;
     private readonly Lock _lock = new();
     private bool _isDisposed;
 
-    public FuseDevice(SafeDescriptor descriptor)
-    {
-        Descriptor = descriptor;
-        _number = descriptor.Number;
-        ApartThread.Add(_number);
-    }
-
-    public SafeDescriptor Descriptor { get; }
+    public SafeDescriptor Descriptor { get; } = descriptor;
 
     /// <summary>
     /// Opens the connection once more, for reads that do not wait; null where the kernel or the user's rights do not allow it. What is read from
@@ -78,8 +71,6 @@ internal sealed unsafe class FuseDevice : IFuseChannel, IDisposable
     {
         lock (_lock)
         {
-            if (!_isDisposed)
-                ApartThread.Remove(_number);
             _isDisposed = true;
             Descriptor.Dispose();
         }

@@ -20,11 +20,16 @@ internal static partial class Libc
     /// <summary>Descriptor flag: closed by execve.</summary>
     public const int FD_CLOEXEC = 1;
 
-    /// <summary>unshare: a table of descriptors of the calling thread's own.</summary>
-    public const int CLONE_FILES = 0x400;
+    /// <summary>close_range: in a table of descriptors of the calling thread's own.</summary>
+    public const uint CLOSE_RANGE_UNSHARE = 2;
 
-    [LibraryImport("libc", EntryPoint = "unshare", SetLastError = true)]
-    public static partial int Unshare(int flags);
+    private const long CloseRangeCall = 436;
+
+    /// <summary>Closes every descriptor of a range. The C library has a name for it since 2.34 only.</summary>
+    public static int CloseRange(uint first, uint last, uint flags) => (int)CloseRange(CloseRangeCall, (nint)first, (nint)last, (nint)flags);
+
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    private static partial long CloseRange(long number, nint first, nint last, nint flags);
 
     [LibraryImport("libc", EntryPoint = "setsid", SetLastError = true)]
     public static partial int SetSid();

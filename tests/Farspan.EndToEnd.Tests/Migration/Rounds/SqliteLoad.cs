@@ -77,6 +77,11 @@ internal sealed class SqliteLoad(string directory, long length) : RoundLoad
     {
         string at = Path.Combine(directory, "check");
         string[] committed = Committed();
+
+        // A store that is looked at without its mount: what a killed program left to be rolled back lies beside the mounted file.
+        string journal = Path.Combine(Path.GetDirectoryName(file)!, "target-journal");
+        if (File.Exists(journal) && Path.GetFileName(file) != "target")
+            File.Move(journal, file + "-journal", overwrite: true);
         WriteCheck(at, committed);
         await using var sqlite = await PeerProcess.RunAsync("sqlite3", ["-batch", "-bail", file], input: await File.ReadAllTextAsync(at + ".sql"));
         if (sqlite.ExitCode != 0 || sqlite.Output.TrimEnd('\n').Replace('\n', ' ') != Expected)
