@@ -16,7 +16,14 @@ internal sealed class ProcessGroup : IAsyncDisposable
     /// <summary>Whether no thread of it runs, or ever will by itself.</summary>
     public bool IsStopped => States().All(static state => state is 'T' or 't' or 'Z' or 'X');
 
-    public static ProcessGroup Start(string program, params string[] arguments) => new(PeerProcess.Start("setsid", [program, .. arguments]));
+    /// <summary>Starts it; its group is there when this returns.</summary>
+    public static ProcessGroup Start(string program, params string[] arguments)
+    {
+        var group = new ProcessGroup(PeerProcess.Start("setsid", [program, .. arguments]));
+        return SpinWait.SpinUntil(() => group._leader.HasExited || group.States().Count > 0, TimeSpan.FromSeconds(30))
+            ? group
+            : throw new TimeoutException("The program has no group of its own after 30 s.");
+    }
 
     /// <summary>Returns once no thread of it runs.</summary>
     public async Task StopAsync()
