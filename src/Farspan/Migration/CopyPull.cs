@@ -160,7 +160,7 @@ internal sealed class CopyPull : IDisposable
         bool isCompared;
         lock (_copy.Gate)
         {
-            if (_copy.IsWhole || _options.Clock.GetTimestamp() < _restsUntil || _rules.AskRead() is not { } request)
+            if (_copy.IsWhole || IsResting() || _rules.AskRead() is not { } request)
                 return false;
             long count = MostAtOnce();
             if (!(_rules.IsUsed ? Window.HasRoomInBackground(count * _copy.Layout.ChunkSize) : Window.HasRoom(count * _copy.Layout.ChunkSize)) || Next() is not { } next)
@@ -175,6 +175,16 @@ internal sealed class CopyPull : IDisposable
             _tasks.Run(static work => work.Pull.CompareAsync(work.Fetch), (Pull: this, Fetch: fetch));
         else
             _tasks.Run(static work => work.Pull.FetchAsync(work.Fetch), (Pull: this, Fetch: fetch));
+        return true;
+    }
+
+    // A timer may be early: whoever was woken by it comes again.
+    private bool IsResting()
+    {
+        long left = _restsUntil - _options.Clock.GetTimestamp();
+        if (left <= 0)
+            return false;
+        _alarm.Change(TimeSpan.FromSeconds((double)left / _options.Clock.TimestampFrequency) + TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
         return true;
     }
 

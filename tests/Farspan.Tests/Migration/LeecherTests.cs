@@ -135,6 +135,22 @@ public sealed class LeecherTests
         Assert.Equal(bytes, await ReadAsync(leecher.Backend));
     });
 
+    // Nothing else wakes a copy that follows.
+    [Fact(Timeout = 120_000)]
+    public async Task AfterALossOfTheLine_CopyingGoesOn_AlsoWhereATimerIsEarly()
+    {
+        await using var world = await LeecherWorld.OpenAsync(new EarlyClock(), Length, ChunkSize);
+        byte[] bytes = world.Fill(world.Store);
+        int calls = 0;
+        var seeder = new DyingSeeder(world.Seeder, () => Interlocked.Increment(ref calls) is > 1 and < 4);
+        await using var leecher = await Leecher.OpenAsync(world.TargetFiles, world.Local, seeder, world.Target, world.Options with { Policy = new ManualFinalize() });
+        await world.WaitAsync(() => leecher.Status.MissingBytes == 0);
+        Assert.True(calls > 4, $"{calls} calls");
+        leecher.RequestFinalize();
+        Assert.True(await leecher.Completed);
+        Assert.Equal(bytes, await ReadAsync(leecher.Backend));
+    }
+
     [Fact(Timeout = 120_000)]
     public Task AStoreOfAnotherLength_IsRefusedInOneLine() => RunAsync(async world =>
     {
