@@ -134,11 +134,11 @@ public sealed class SeedTests
         await using var leecher = await TestLeecher.ConnectAsync(UriOf(seed));
         await leecher.TrackAsync();
         Assert.False(await leecher.TryFinalizeAsync());
-        Assert.Contains("the database is busy", seed.Output, StringComparison.Ordinal);
+        await seed.WaitUntilAsync(peer => peer.Output.Contains("the database is busy", StringComparison.Ordinal), s_patience);
         Assert.Equal(["resume"], await File.ReadAllLinesAsync(directory["hooks"]));
         await WriteAsync(directory["target"], 0, 1);
         await leecher.GiveUpAsync();
-        Assert.Contains("the leecher gave up", seed.Output, StringComparison.Ordinal);
+        await seed.WaitUntilAsync(peer => peer.Output.Contains("the leecher gave up", StringComparison.Ordinal), s_patience);
     }
 
     [RequiresFact("fuse", "root", "setsid", "sleep")]
