@@ -114,7 +114,7 @@ internal sealed class WireLane
             _line.Send(goodbye);
             _line.FinishSending();
         }
-        catch (IOException)
+        catch (Exception error) when (error is IOException or ObjectDisposedException)
         {
             // The server was first.
         }
