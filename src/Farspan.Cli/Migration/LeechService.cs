@@ -88,8 +88,14 @@ internal sealed class LeechService(LeechSettings settings, MoveOutput output, IL
         }
         finally
         {
-            await _mount.AbandonAsync();
-            await _moved.DisposeAsync();
+            try
+            {
+                await _mount.AbandonAsync();
+            }
+            finally
+            {
+                await _moved.DisposeAsync();
+            }
         }
 
         if (failure is not null)
@@ -125,7 +131,16 @@ internal sealed class LeechService(LeechSettings settings, MoveOutput output, IL
         if (!isHere || _seeding is null)
             return await EndAsync();
         RegionFiles.KeepChunkSize(RegionFiles.DirectoryFor(settings.Local, settings.State), description.ChunkSize);
-        var seeder = await _moved.SeedAsync(_mount.Host, new SeederOptions { ChunkSize = description.ChunkSize, StepTimeout = settings.StepTimeout, Behind = behind }, ending);
+        Seeder seeder;
+        try
+        {
+            seeder = await _moved.SeedAsync(_mount.Host, new SeederOptions { ChunkSize = description.ChunkSize, StepTimeout = settings.StepTimeout, Behind = behind }, ending);
+        }
+        catch (OperationCanceledException) when (ending.IsCancellationRequested)
+        {
+            return await EndAsync();
+        }
+
         var insisting = insist();
         _seeding.Begin(seeder);
         output.Write(_seeding.Happened("seeding") with { Uris = _seeding.Uris });
